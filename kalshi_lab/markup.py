@@ -1,0 +1,81 @@
+"""HTML for notebooks and reports: the only module that writes any, so that every text from outside is escaped once, here."""
+
+from __future__ import annotations
+
+import base64
+import html
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_STYLE = (
+    "border-collapse:collapse;font-size:13px;line-height:1.45;margin:.3em 0",
+    "text-align:left;padding:2px 12px 2px 0;border-bottom:1px solid rgba(128,128,128,.35);font-weight:600",
+    "text-align:left;padding:2px 12px 2px 0;vertical-align:top",
+)
+
+
+class Html(str):
+    """Markup that was built here and may be embedded as it is."""
+
+    __slots__ = ()
+
+
+def esc(value: object) -> Html:
+    """Text made safe for element content and attributes; control and direction-changing characters are shown, not obeyed."""
+    if isinstance(value, Html):
+        return value
+    text = "" if value is None else str(value)
+    shown = "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf"} else f"\\u{ord(c):04x}" for c in text
+    )
+    return Html(html.escape(shown, quote=True).replace("$", "&#36;"))
+
+
+def tag(name: str, *children: object, **attributes: str) -> Html:
+    """One element; children and attribute values are escaped unless they were built here."""
+    attrs = "".join(f' {key.rstrip("_").replace("_", "-")}="{esc(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{attrs}>{''.join(esc(child) for child in children)}</{name}>")
+
+
+def link(text: object, url: str) -> Html:
+    """A link, for https addresses only; anything else is shown as text."""
+    if not url.startswith("https://"):
+        return esc(text)
+    return tag("a", text, href=url, rel="noopener noreferrer", target="_blank")
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
+    """A small table."""
+    head = tag("tr", *(tag("th", cell, style=_STYLE[1]) for cell in header))
+    body = [tag("tr", *(tag("td", cell, style=_STYLE[2]) for cell in row)) for row in rows]
+    return tag("table", *([head] if header else []), *body, style=_STYLE[0])
+
+
+def card(title: object, facts: Mapping[str, object], *below: object) -> Html:
+    """A titled list of facts, then whatever belongs below it."""
+    heading = tag("div", title, style="font-weight:600;font-size:15px;margin:.2em 0")
+    return tag("div", heading, table((), facts.items()), *below, style="max-width:60em")
+
+
+def png(image: bytes, alt: str) -> Html:
+    """A picture embedded in the page."""
+    source = "data:image/png;base64," + base64.b64encode(image).decode("ascii")
+    return Html(f'<img alt="{esc(alt)}" style="max-width:100%" src="{source}">')
+
+
+def page(title: str, *sections: object) -> Html:
+    """A whole self-contained page: no script, nothing fetched from elsewhere."""
+    style = Html(
+        "<style>body{font:15px/1.55 system-ui,sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#1d2330;"
+        "background:#fff}h1{font-size:1.7em}h2{margin-top:2em;border-bottom:1px solid #ccc}pre{white-space:pre-wrap;"
+        "font-size:12px}table{font-size:13px;border-collapse:collapse}td,th{padding:2px 10px 2px 0;text-align:left}"
+        "@media(prefers-color-scheme:dark){body{background:#14171f;color:#e6e9f0}img{background:#fff}}</style>"
+    )
+    policy = Html(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+    )
+    head = tag("head", Html('<meta charset="utf-8">'), policy, tag("title", title), style)
+    return Html("<!doctype html>" + tag("html", head, tag("body", tag("h1", title), *sections), lang="en"))

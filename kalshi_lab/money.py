@@ -1,0 +1,44 @@
+"""Exact prices, money and contract counts: the one place where their texts become numbers.
+
+The exchange writes dollars as text with up to 6 decimals ("0.4200") and contracts with up to 2 ("13.00"); balances,
+settlement revenue and deposits are still integer cents. Binary floats appear only where an analysis asks for them.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+PRICE_SCALE = 6
+COUNT_SCALE = 2
+DOLLARS_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$"
+COUNTS_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
+PRICE_PATTERN = r"^-?[0-9]{1,3}(\.[0-9]{1,6})?$"
+_DOLLARS, _COUNTS = re.compile(DOLLARS_PATTERN), re.compile(COUNTS_PATTERN)
+
+
+def dollars(value: str | int | Decimal) -> Decimal:
+    """Dollars as an exact decimal, from text like "0.4200"; at most 6 decimals.
+
+    Raises ValueError for anything else: a float, an exponent, a seventh decimal.
+    """
+    return _exact(value, _DOLLARS, "dollars", PRICE_SCALE)
+
+
+def contracts(value: str | int | Decimal) -> Decimal:
+    """A count of contracts as an exact decimal, from text like "13.00"; at most 2 decimals."""
+    return _exact(value, _COUNTS, "contracts", COUNT_SCALE)
+
+
+def cents(value: int) -> Decimal:
+    """Dollars from the integer cents of the exchange's remaining cent fields."""
+    return Decimal(value).scaleb(-2)
+
+
+def _exact(value: object, pattern: re.Pattern[str], unit: str, scale: int) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError(f"{unit} come as text or exact decimals, not {type(value).__name__}")
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if not pattern.fullmatch(text):
+        raise ValueError(f"not {unit} with at most {scale} decimals: {text[:40]!r}")
+    return Decimal(text)

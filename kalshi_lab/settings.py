@@ -1,0 +1,131 @@
+"""Everything that can be set, as one immutable value; the only module that reads the environment.
+
+Precedence: an argument, then the environment variable KALSHI_LAB_<NAME> (KALSHI_ENVIRONMENT for the environment), then the default.
+Hosts are those of the exchange's documentation; any other needs `allow_unsafe_host=True` and is never sent a signature.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kalshi_lab.errors import UsageError, unknown
+
+Environment = Literal["prod", "demo", "sim"]
+Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
+PREFIX = "/trade-api/v2"
+HOSTS: dict[str, tuple[str, ...]] = {
+    "prod": ("external-api.kalshi.com", "api.elections.kalshi.com"),
+    "demo": ("external-api.demo.kalshi.co", "demo-api.kalshi.co"),
+    "sim": (),
+}
+# read tokens a second and the seconds of budget that the bucket holds (rate limits as published in October 2026)
+READ_BUDGET: dict[str, tuple[float, float]] = {
+    "basic": (200, 3),
+    "advanced": (300, 3),
+    "expert": (600, 1),
+    "premier": (1200, 1),
+    "paragon": (2400, 1),
+    "prime": (4800, 1),
+    "prestige": (12000, 1),
+}
+MIB = 1024 * 1024
+
+
+class Settings(BaseModel):
+    """How a client or a lab behaves; times are in seconds, sizes in bytes.
+
+    Raises UsageError for a setting that does not exist (with the nearest name) or a value that is not allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    environment: Environment = Field("prod", description="prod, demo or sim, the built-in exchange on this machine")
+    base_url: str = Field("", description="the address up to /trade-api/v2; empty: the environment's own")
+    allow_unsafe_host: bool = Field(
+        False, description="accept a base_url that is not the exchange's; nothing is signed for it"
+    )
+    home: Path | None = Field(
+        None, description="the folder of the store; None: one for each environment in the user's data folder"
+    )
+    tier: Tier | None = Field(None, description="the rate limit tier; None: basic, and prestige for the sim")
+    connect_timeout: float = Field(5.0, gt=0)
+    read_timeout: float = Field(15.0, gt=0)
+    deadline: float = Field(60.0, gt=0, description="for one request with all its attempts and waits")
+    attempts: int = Field(4, ge=1, le=10)
+    backoff_base: float = Field(0.5, gt=0)
+    backoff_cap: float = Field(8.0, gt=0)
+    longest_wait: float = Field(60.0, gt=0, description="the longest Retry-After that is honoured")
+    max_connections: int = Field(16, ge=1)
+    raw_cap: int = Field(32 * MIB, gt=0, description="largest body as received")
+    body_cap: int = Field(64 * MIB, gt=0, description="largest body after decompression")
+    breaker_failures: int = Field(8, ge=1, description="failures in a row after which a host is left alone")
+    breaker_rest: float = Field(20.0, gt=0, description="how long it is left alone")
+    store_wait: float = Field(10.0, gt=0, description="how long to wait for another process that holds the store")
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **given: Any) -> None:
+            try:
+                super().__init__(**{**_from_environment(), **given})
+            except ValidationError as error:
+                raise _explained(error, type(self)) from None
+
+    @model_validator(mode="after")
+    def _known_host(self) -> Settings:
+        if not self.base_url:
+            return self
+        parts = urlsplit(self.base_url)
+        known = f"https://{parts.hostname}{PREFIX}" == self.base_url and parts.hostname in HOSTS[self.environment]
+        if not known and not self.allow_unsafe_host:
+            hosts = ", ".join(HOSTS[self.environment]) or "none, the sim's address is its own"
+            raise ValueError(
+                f"base_url {self.base_url!r} is not the exchange's address in {self.environment} (its hosts: {hosts}); "
+                "allow_unsafe_host=True accepts it, unsigned"
+            )
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+            raise ValueError(f"base_url {self.base_url!r} is no plain http(s) address")
+        return self
+
+    @property
+    def url(self) -> str:
+        """The address that requests go to; empty for a sim that is not started yet."""
+        hosts = HOSTS[self.environment]
+        return self.base_url.rstrip("/") or (f"https://{hosts[0]}{PREFIX}" if hosts else "")
+
+    @property
+    def read_budget(self) -> tuple[float, float]:
+        """Read tokens a second, and the tokens that the bucket holds when full."""
+        rate, seconds = READ_BUDGET[self.tier or ("prestige" if self.environment == "sim" else "basic")]
+        return rate, rate * seconds
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the store."""
+        return (self.home or user_data_path("kalshi_lab") / self.environment).expanduser().resolve()
+
+
+def _from_environment() -> dict[str, str]:
+    names = {name: f"KALSHI_LAB_{name.upper()}" for name in ("home", "tier", "base_url", "allow_unsafe_host")}
+    found = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
+    if os.environ.get("KALSHI_ENVIRONMENT"):
+        found["environment"] = os.environ["KALSHI_ENVIRONMENT"]
+    return found
+
+
+def _explained(error: ValidationError, model: type[BaseModel]) -> UsageError:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return unknown("setting", name, sorted(model.model_fields))
+    if first["type"] == "literal_error":
+        return unknown(
+            name, str(first["input"]), first["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        )
+    said = first["msg"].removeprefix("Value error, ")
+    return UsageError(f"setting {name}: {said}" if name else said)
