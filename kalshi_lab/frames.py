@@ -1,0 +1,307 @@
+"""Wire bytes to Polars frames with fixed schemas, without an object for each row.
+
+A page takes the fast road: msgspec decodes it into structs made from the record's field table, and their columns become typed
+series. A page that holds anything odd takes the careful road, row by row: unknown fields are kept as JSON in `extra`, odd words and
+nulls stay, and only a row without its key or with an unreadable number is put aside, with its reason. Both roads give the same frame.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import polars as pl
+
+from kalshi_lab import money
+from kalshi_lab.models.fields import NUMBERS, Column, Record, columns, readable, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+PRICE, COUNT, MONEY, TIME = pl.Decimal(9, 6), pl.Decimal(18, 2), pl.Decimal(18, 6), pl.Datetime("us", "UTC")
+DTYPES: dict[str, pl.DataType] = {
+    "key": pl.String(),
+    "text": pl.String(),
+    "json": pl.String(),
+    "price": PRICE,
+    "count": COUNT,
+    "money": MONEY,
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "flag": pl.Boolean(),
+    "time": TIME,
+    "unix": TIME,
+}
+_ON_WIRE: dict[str, Any] = {"number": float, "integer": int, "unix": int, "flag": bool, "json": msgspec.Raw}
+_PATTERNS = {"price": money.PRICE_PATTERN, "count": money.COUNTS_PATTERN, "money": money.DOLLARS_PATTERN}
+_UTC_TEXT = "%Y-%m-%dT%H:%M:%S%.fZ"
+_HEAD = re.compile(rb'^\s*\{\s*"(?:next_)?cursor"\s*:\s*("(?:[^"\\]|\\.)*"|null)')
+_TAIL = re.compile(rb',\s*"(?:next_)?cursor"\s*:\s*("(?:[^"\\]|\\.)*"|null)\s*\}\s*$')
+EXTRA = "extra"
+_NULL = msgspec.Raw(b"null")
+
+
+class OddPageError(ValueError):
+    """A page that the fast road does not take."""
+
+
+class Refused(NamedTuple):
+    """A row that could not be read: its JSON as received, and why."""
+
+    raw: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one or more pages: an exact frame, the rows put aside, and how many were received."""
+
+    frame: pl.DataFrame
+    refused: tuple[Refused, ...] = ()
+    received: int = 0
+
+
+def schema(record: type[Record]) -> pl.Schema:
+    """The schema of a record's exact frame: its fields in order, then `extra` (JSON text of fields that are not in the table)."""
+    return pl.Schema({column.name: DTYPES[column.kind] for column in columns(record)} | {EXTRA: pl.String()})
+
+
+def empty(record: type[Record]) -> pl.DataFrame:
+    """A frame of no rows, with the schema."""
+    return pl.DataFrame(schema=schema(record))
+
+
+def floats(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same frame with Decimal columns as Float64, as analyses want them."""
+    return frame.cast({pl.Decimal: pl.Float64})
+
+
+def next_cursor(body: bytes) -> str:
+    """The cursor of the next page, cut out of the bytes before they are decoded; empty at the end."""
+    found = _TAIL.search(body[-2048:]) or _HEAD.match(body[:2048])
+    if found:
+        return msgspec.json.decode(found[1]) or ""
+    rest = msgspec.json.decode(body, type=_Cursor)
+    return rest.cursor or rest.next_cursor or ""
+
+
+class _Cursor(msgspec.Struct):
+    cursor: str | None = None
+    next_cursor: str | None = None
+
+
+@functools.cache
+def _fast(record: type[Record], key: str) -> Callable[[bytes], list[Any]] | None:
+    """The struct decoder of a page of these records; None where the wire nests or varies, which the careful road handles."""
+    table = columns(record)
+    if record.nested or record.apart or any(len(column.wires) > 1 for column in table):
+        return None
+    names = [f"f{index}" for index in range(len(table))]
+    fields: list[Any] = [(name, *_struct_field(column)) for name, column in zip(names, table, strict=True)]
+    rename = {name: column.wires[0] for name, column in zip(names, table, strict=True)}
+    row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False, kw_only=True)
+    page = msgspec.defstruct("Page", [("rows", list[row])], rename={"rows": key})  # type: ignore[valid-type]
+    decoder = msgspec.json.Decoder(page)
+    return lambda body: decoder.decode(body).rows  # type: ignore[attr-defined, no-any-return]
+
+
+def _struct_field(column: Column) -> tuple[Any, ...]:
+    """The type and default of a column's field in the fast road's struct."""
+    on_wire = _ON_WIRE.get(column.kind, str)
+    if column.required:
+        return (on_wire,)
+    return (on_wire, msgspec.field(default=_NULL)) if on_wire is msgspec.Raw else (on_wire | None, None)
+
+
+def decode(record: type[Record], body: bytes, key: str, **context: object) -> Batch:
+    """One page as received, as a Batch; `context` fills fields that the rows themselves do not carry.
+
+    Raises ValueError where the page is no JSON object or lacks its list under `key`.
+    """
+    fast = None if context else _fast(record, key)
+    if fast is not None:
+        try:
+            rows = fast(body)
+            values = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else ([] for _ in columns(record))
+            made = [_series(column, value) for column, value in zip(columns(record), values, strict=True)]
+            return Batch(
+                pl.DataFrame([*made, pl.Series(EXTRA, [None] * len(rows), dtype=pl.String)]), received=len(rows)
+            )
+        except (msgspec.ValidationError, OddPageError, pl.exceptions.PolarsError):
+            pass  # something odd on the page: the careful road finds which row
+    return rows_to_batch(record, raw_rows(body, key), context)
+
+
+def raw_rows(body: bytes, key: str) -> list[msgspec.Raw]:
+    """The rows under `key` as raw JSON; null stands for an empty list. Raises ValueError where the key is missing."""
+    envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if key not in envelope:
+        raise ValueError(f"the answer has no {key!r}, only {sorted(envelope)[:8]}")
+    return msgspec.json.decode(envelope[key], type=list[msgspec.Raw] | None) or []
+
+
+def rows_to_batch(
+    record: type[Record], rows: Iterable[msgspec.Raw], context: Mapping[str, object] | None = None
+) -> Batch:
+    """Rows of raw JSON as a Batch, by the careful road."""
+    good, refused, received = [], [], 0
+    for raw in rows:
+        received += 1
+        try:
+            good.append(_careful(record, raw, context or {}))
+        except ValueError as error:
+            refused.append(Refused(bytes(raw).decode("utf-8", "replace"), str(error)))
+    return Batch(_frame(record, good), tuple(refused), received)
+
+
+def _careful(record: type[Record], raw: msgspec.Raw, context: Mapping[str, object]) -> list[Any]:
+    """One row's values in the order of the field table, `extra` last; ValueError says why it is refused."""
+    row = msgspec.json.decode(raw)
+    if not isinstance(row, dict):
+        raise ValueError(f"no object but {type(row).__name__}")
+    left = tidy(record, {**context, **row})
+    values = [_take(left, column) for column in columns(record)]
+    for name in record.apart:
+        left.pop(name, None)
+    return [*values, msgspec.json.encode(left, order="sorted").decode() if left else None]
+
+
+def _take(left: dict[str, Any], column: Column) -> Any:
+    value = next((left[wire] for wire in column.wires if left.get(wire) is not None), None)
+    for wire in column.wires:
+        left.pop(wire, None)
+    if value is None and column.required:
+        raise ValueError(f"no {column.wires[0]}")
+    if value is not None and (column.kind in NUMBERS or column.required) and not readable(column.kind, value):
+        raise ValueError(f"unreadable {column.wires[0]}: {str(value)[:60]!r}")
+    return msgspec.json.encode(value).decode() if column.kind == "json" and value is not None else value
+
+
+def _frame(record: type[Record], rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    if not rows:
+        return empty(record)
+    *values, extra = zip(*rows, strict=True)
+    made = [_series(column, value) for column, value in zip(columns(record), values, strict=True)]
+    return pl.DataFrame([*made, pl.Series(EXTRA, extra, dtype=pl.String)])
+
+
+def _series(column: Column, values: Sequence[Any]) -> pl.Series:
+    """One typed column. Texts of numbers are checked by their pattern first, since casts round a seventh decimal in silence."""
+    kind = column.kind
+    if kind in _PATTERNS:
+        text = pl.Series(column.name, values, dtype=pl.String)
+        if not text.str.contains(_PATTERNS[kind]).all():
+            raise OddPageError(column.name)
+        return text.cast(DTYPES[kind])
+    if kind == "time":
+        return _times(column.name, values)
+    if kind == "unix":
+        return (
+            pl.from_epoch(pl.Series(column.name, values, dtype=pl.Int64), "s")
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC")
+        )
+    if kind == "json":
+        values = [value if isinstance(value, str | None) else _json_text(value) for value in values]
+    if kind in {"integer", "number"}:
+        return pl.Series(
+            column.name,
+            [None if v is None else (int(v) if kind == "integer" else float(v)) for v in values],
+            dtype=DTYPES[kind],
+        )
+    return pl.Series(column.name, values, dtype=DTYPES[kind])
+
+
+def _json_text(raw: msgspec.Raw) -> str | None:
+    text = bytes(raw).decode()
+    return None if text == "null" else text
+
+
+def _times(name: str, values: Sequence[str | None]) -> pl.Series:
+    text = pl.Series(name, [value or None for value in values], dtype=pl.String)
+    made = text.str.to_datetime(_UTC_TEXT, time_unit="us", time_zone="UTC", strict=False)
+    if made.null_count() == text.null_count():
+        return made
+    return pl.Series(name, [None if value is None else _utc(value) for value in text], dtype=TIME)
+
+
+def _utc(text: str) -> Any:
+    from kalshi_lab.models.fields import utc
+
+    if not readable("time", text):
+        raise OddPageError(text)
+    return utc(text)
+
+
+def objects(record: type[Record], body: bytes, key: str, **context: object) -> tuple[list[Any], tuple[Refused, ...]]:
+    """The rows of a page as immutable objects, and the rows that could not be read."""
+    made, refused = [], []
+    for raw in raw_rows(body, key):
+        try:
+            made.append(one(record, msgspec.json.decode(raw), **context))
+        except ValueError as error:
+            refused.append(Refused(bytes(raw).decode("utf-8", "replace"), str(error)))
+    return made, tuple(refused)
+
+
+def one(record: type[Record], row: Any, **context: object) -> Any:
+    """One object from a decoded row; odd nested values are set aside as on the way to a frame. Raises ValueError."""
+    from pydantic import ValidationError
+
+    if not isinstance(row, dict):
+        raise ValueError(f"no object but {type(row).__name__}")
+    nested = {column.wires[0]: column.name for column in columns(record) if column.kind == "json"}
+    row = {**context, **row}
+    try:
+        return record.model_validate(row)
+    except ValidationError as error:
+        odd = {str(item["loc"][0]) for item in error.errors() if item["loc"]} & nested.keys()
+        if not odd:
+            raise
+    return record.model_validate(
+        {(f"raw_{nested[name]}" if name in odd else name): value for name, value in row.items()}
+    )
+
+
+def of(records: Sequence[Record], *, exact: bool = False) -> pl.DataFrame:
+    """A frame of objects of one kind, with the schema that their listing has.
+
+    Prices and counts are Float64 dollars and contracts; `exact=True` keeps Decimal columns. Fields that the table does not know are
+    JSON text in `extra`.
+    """
+    if not records:
+        return pl.DataFrame()
+    kind = type(records[0])
+    made = pl.DataFrame([_row(kind, item) for item in records], schema=schema(kind), orient="row")
+    return made if exact else floats(made)
+
+
+def _row(kind: type[Record], item: Record) -> list[Any]:
+    values = [_cell(column, getattr(item, column.name)) for column in columns(kind)]
+    extra = item.model_extra or {}
+    return [*values, msgspec.json.encode(extra, order="sorted").decode() if extra else None]
+
+
+def _cell(column: Column, value: Any) -> Any:
+    if column.kind != "json" or value is None:
+        return value
+    return msgspec.json.encode(value, enc_hook=lambda thing: thing.model_dump(exclude_unset=True)).decode()
+
+
+@dataclass
+class Distinct:
+    """Drops rows whose key was seen before, and counts them."""
+
+    keys: tuple[str, ...]
+    seen: set[Any] = field(default_factory=set)
+    duplicates: int = 0
+
+    def fresh(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose key is new."""
+        keys = frame.select(self.keys).rows() if len(self.keys) > 1 else frame.get_column(self.keys[0]).to_list()
+        new = [key not in self.seen and not self.seen.add(key) for key in keys]  # type: ignore[func-returns-value]
+        self.duplicates += len(new) - sum(new)
+        return frame if all(new) else frame.filter(pl.Series(new, dtype=pl.Boolean))

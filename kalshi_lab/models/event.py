@@ -1,0 +1,71 @@
+"""An event and the series that it belongs to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from kalshi_lab import markup
+from kalshi_lab.models.fields import Count, Flag, Integer, Json, Key, Number, Record, Text, Time, doc, key, wire
+from kalshi_lab.models.market import Market
+
+
+class Event(Record):
+    """A question with one or more markets. `markets` holds them where they were asked for, and is empty otherwise."""
+
+    apart: ClassVar[tuple[str, ...]] = ("markets",)
+    title_field: ClassVar[str] = "title"
+
+    event_ticker: Key = key("event id")
+    series_ticker: Text = doc("the series that the event belongs to")
+    title: Text = doc("full title")
+    sub_title: Text = doc("short title")
+    category: Text = doc("deprecated by the exchange in favour of the series' category")
+    mutually_exclusive: Flag = doc("whether at most one of its markets can settle at YES")
+    collateral_return_type: Text = doc("MECNET, DIRECNET or empty")
+    strike_date: Time = doc("the date that it is about")
+    strike_period: Text = doc("the period that it is about")
+    settlement_sources: Annotated[tuple[dict[str, Any], ...] | None, Json] = doc("official sources of the outcome")
+    product_metadata: Annotated[dict[str, Any] | None, Json] = doc("free-form")
+    last_updated_ts: Time = doc("last change of this description")
+    fee_type_override: Text = doc("fee type of this event; null: the series' own")
+    fee_multiplier_override: Number = doc("fee multiplier of this event; null: the series' own")
+    available_on_brokers: Flag = doc("whether brokers offer it")
+    exchange_index: Integer = doc("the shard on which it trades")
+    markets: Annotated[tuple[Market, ...], BeforeValidator(lambda value: value or ())] = Field(
+        (), description="its markets"
+    )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "event": self.event_ticker,
+            "series": self.series_ticker,
+            "mutually exclusive": self.mutually_exclusive,
+        }
+        rows = [(m.ticker, m.yes_sub_title, m.status, m.yes_bid, m.yes_ask) for m in self.markets]
+        header = ("market", "YES means", "status", "bid", "ask")
+        return markup.card(self.title or self.event_ticker, facts, *([markup.table(header, rows)] if rows else []))
+
+
+class Series(Record):
+    """A template of events that recur: its fees, sources and terms."""
+
+    title_field: ClassVar[str] = "title"
+
+    ticker: Key = key("series id")
+    title: Text = doc("title")
+    category: Text = doc("primary category")
+    categories: Annotated[tuple[str, ...] | None, Json] = doc("categories under which it is found")
+    tags: Annotated[tuple[str, ...] | None, Json] = doc("subjects")
+    frequency: Text = doc("free text, such as daily or weekly")
+    fee_type: Text = doc("quadratic, quadratic_with_maker_fees, quadratic_with_combo_maker_fees, flat")
+    fee_multiplier: Number = doc("the factor in the fee formula")
+    settlement_sources: Annotated[tuple[dict[str, Any], ...] | None, Json] = doc("official sources of the outcome")
+    contract_url: Text = doc("filing")
+    contract_terms_url: Text = doc("terms")
+    product_metadata: Annotated[dict[str, Any] | None, Json] = doc("free-form")
+    additional_prohibitions: Annotated[tuple[str, ...] | None, Json] = doc("who may not trade it")
+    volume: Count = wire("volume_fp", "contracts traded, where asked for")
+    last_updated_ts: Time = doc("last change of this description")
+    exchange_index: Integer = doc("the shard on which it trades")

@@ -1,0 +1,213 @@
+"""The kinds of values that the exchange sends, and the base of its records: one field table behind objects, frames and store.
+
+A record class declares each field once, with its wire name, its kind and its meaning. Objects validate through pydantic; frames
+and the store read the same declarations through `columns()`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from kalshi_lab import markup, money
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+V = TypeVar("V")
+_OFFSET_TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a value is written on the wire: see `READERS` for what each name accepts."""
+
+    name: str
+
+
+def _optional(read: Callable[[Any], V]) -> Callable[[Any], V | None]:
+    return lambda value: None if value is None else read(value)
+
+
+def utc(value: object) -> datetime:
+    """A UTC-aware time from RFC 3339 text, Unix seconds or an aware datetime; ValueError for anything else."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str) and _OFFSET_TIME.match(value):
+        parsed = datetime.fromisoformat(_micro(value))
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    raise ValueError(f"no time: {str(value)[:40]!r}")
+
+
+def _micro(text: str) -> str:
+    """Fractions of a second cut to microseconds, the finest that the tables hold."""
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"no whole number: {str(value)[:40]!r}")
+    return int(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"no number: {str(value)[:40]!r}")
+    return float(value)
+
+
+def _is(kind: type) -> Callable[[Any], Any]:
+    def read(value: object) -> object:
+        if not isinstance(value, kind):
+            raise ValueError(f"no {kind.__name__}: {str(value)[:40]!r}")
+        return value
+
+    return read
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "key": _is(str),
+    "text": _is(str),
+    "price": money.dollars,
+    "money": money.dollars,
+    "count": money.contracts,
+    "integer": _integer,
+    "number": _number,
+    "flag": _is(bool),
+    "time": utc,
+    "unix": utc,
+    "json": lambda value: value,
+}
+NUMBERS = frozenset({"price", "money", "count", "integer", "number", "unix"})
+
+Key = Annotated[str, Kind("key")]
+Text = Annotated[str | None, Kind("text")]
+Price = Annotated[Decimal | None, BeforeValidator(_optional(money.dollars)), Kind("price")]
+Money = Annotated[Decimal | None, BeforeValidator(_optional(money.dollars)), Kind("money")]
+Count = Annotated[Decimal | None, BeforeValidator(_optional(money.contracts)), Kind("count")]
+Integer = Annotated[int | None, BeforeValidator(_optional(_integer)), Kind("integer")]
+Number = Annotated[float | None, BeforeValidator(_optional(_number)), Kind("number")]
+Flag = Annotated[bool | None, Kind("flag")]
+Time = Annotated[datetime | None, BeforeValidator(_optional(utc)), Kind("time")]
+UnixTime = Annotated[datetime, BeforeValidator(utc), Kind("unix")]
+Json = Kind("json")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of a record: its name here, its names on the wire (the first is today's), its kind and meaning."""
+
+    name: str
+    wires: tuple[str, ...]
+    kind: str
+    doc: str
+    required: bool
+
+
+class Record(BaseModel):
+    """One thing that the exchange sent: immutable, unknown fields kept in `model_extra`, unknown words kept as they are."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", populate_by_name=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+    nested: ClassVar[tuple[str, ...]] = ()  # groups of fields that the wire nests and the record spreads out
+    apart: ClassVar[tuple[str, ...]] = ()  # wire keys that hold records of another kind
+    title_field: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_wire(cls, value: Any) -> Any:
+        return tidy(cls, value) if isinstance(value, Mapping) else value
+
+    def __repr__(self) -> str:
+        keys = [column.name for column in columns(type(self)) if column.required]
+        return f"<{type(self).__name__} {' '.join(str(getattr(self, name)) for name in keys)}>"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        title = (getattr(self, self.title_field, None) if self.title_field else None) or repr(self)
+        facts = {name: value for name, value in self if value not in (None, "", (), {})}
+        return markup.card(title, facts)
+
+
+@functools.cache
+def columns(record: type[Record]) -> tuple[Column, ...]:
+    """The field table of a record class, in the order of its declaration."""
+    found = ((name, field, _kind(field)) for name, field in record.model_fields.items())
+    return tuple(
+        Column(name, _wires(name, field), kind, field.description or "", field.is_required())
+        for name, field, kind in found
+        if kind
+    )
+
+
+def _kind(field: FieldInfo) -> str:
+    return next((mark.name for mark in field.metadata if isinstance(mark, Kind)), "")
+
+
+def _wires(name: str, field: FieldInfo) -> tuple[str, ...]:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (str(alias) if alias else name,)
+
+
+def tidy(record: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as received, made ready: nested groups spread out, empty times null, odd values set aside under `raw_<name>`.
+
+    Unreadable numbers stay where they are, for the caller to refuse.
+    """
+    out = dict(row)
+    for group in record.nested:
+        inner = out.pop(group, None)
+        out |= {f"{group}_{key}": value for key, value in inner.items()} if isinstance(inner, Mapping) else {}
+    for column in columns(record):
+        for wire in column.wires:
+            if out.get(wire) is not None:
+                _set_aside(out, wire, column)
+    return out
+
+
+def _set_aside(out: dict[str, Any], wire: str, column: Column) -> None:
+    value = out[wire]
+    if column.kind == "time" and value == "":
+        out[wire] = None
+    elif column.kind not in NUMBERS and column.kind != "key" and not readable(column.kind, value):
+        out[wire] = None
+        out[f"raw_{column.name}"] = value
+
+
+def readable(kind: str, value: object) -> bool:
+    """Whether a value is what its kind says."""
+    try:
+        READERS[kind](value)
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True
+
+
+def wire(name: str | tuple[str, ...], doc: str) -> Any:
+    """A field that the exchange sends under another name, or under one of several."""
+    alias = name if isinstance(name, str) else AliasChoices(*name)
+    return Field(None, validation_alias=alias, description=doc)
+
+
+def doc(meaning: str) -> Any:
+    """A field that may be absent."""
+    return Field(None, description=meaning)
+
+
+def key(meaning: str) -> Any:
+    """A field without which a row means nothing."""
+    return Field(description=meaning)

@@ -1,0 +1,147 @@
+"""The blocking face of async code: one event loop in one daemon thread, and declarations that show its coroutines as calls.
+
+`markets = blocking(AsyncLab.markets)` keeps name, parameters, docstring and static types. It works inside a running loop
+(Jupyter), in threads and in scripts; Ctrl-C and the stop button cancel the work and raise KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import importlib.util
+import inspect
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from kalshi_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+UNWIND = 0.8  # seconds that a cancelled call may take to give back what it holds before the caller is let go
+
+
+class Portal:
+    """One event loop in a daemon thread, started at the first call and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._thread is None or not self._thread.is_alive() or self._pid != os.getpid():
+                self._start()
+            return cast("asyncio.AbstractEventLoop", self._loop)
+
+    def _start(self) -> None:
+        loop, ready = asyncio.new_event_loop(), threading.Event()
+
+        def run() -> None:
+            asyncio.set_event_loop(loop)
+            loop.call_soon(ready.set)
+            loop.run_forever()
+
+        self._thread = threading.Thread(target=run, name="kalshi-lab", daemon=True)
+        self._thread.start()
+        ready.wait()
+        self._loop, self._pid = loop, os.getpid()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end and return its result; an interrupt cancels it first."""
+        loop = self._running()
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise UsageError(
+                "a blocking call was made inside async code of this library", hint="Use the Async class there"
+            )
+        ended = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(_until_ended(work, ended), loop)
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                ended.wait(UNWIND)
+            raise
+
+
+async def _until_ended(work: Coroutine[Any, Any, T], ended: threading.Event) -> T:
+    """The work, and a flag that it let go of everything: a cancelled future is done before its coroutine is."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise concurrent.futures.CancelledError from None
+    finally:
+        ended.set()
+
+
+PORTAL = Portal()
+
+
+class Facade:
+    """Base of the blocking classes: the async twin, and the process that made it."""
+
+    def __init__(self, twin: Any) -> None:
+        self._twin = twin
+        self._pid = os.getpid()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._pid != os.getpid():
+            work.close()
+            raise UsageError(
+                f"this {type(self).__name__} was made before the process forked", hint="Make a new one in the child"
+            )
+        return PORTAL.call(work)
+
+
+class blocking(Generic[P, T]):
+    """Descriptor: an async method of the twin seen as a blocking method."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Awaitable[T]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+        self.__signature__ = inspect.signature(method)
+
+    @overload
+    def __get__(self, facade: None, owner: type) -> blocking[P, T]: ...
+    @overload
+    def __get__(self, facade: Facade, owner: type) -> Callable[P, T]: ...
+
+    def __get__(self, facade: Facade | None, owner: type) -> blocking[P, T] | Callable[P, T]:
+        if facade is None:
+            return self
+        method = self._method
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            work = cast("Coroutine[Any, Any, T]", method(facade._twin, *args, **kwargs))
+            return facade._call(work)
+
+        return cast("Callable[P, T]", presented(call, method))
+
+
+def presented(call: Callable[..., Any], method: Callable[..., Any]) -> Callable[..., Any]:
+    """`call` under the name, docstring and signature of `method`, without its `self`."""
+    functools.update_wrapper(call, method)
+    signature = inspect.signature(method)
+    call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return call
+
+
+def run_here(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that belongs to the notebook's own loop to its end inside a synchronous callback, and return its value.
+
+    For the one case where nothing else serves: an `AsyncLab` made with `await` in a notebook, and an ipywidgets callback that
+    needs a value from it. Uses nest_asyncio2 where it is installed (ipykernel 7 brings it along), since nest_asyncio 1.6 loses
+    a click that arrives meanwhile. Everywhere else call the blocking `Lab`.
+    """
+    name = "nest_asyncio2" if importlib.util.find_spec("nest_asyncio2") else "nest_asyncio"
+    loop = asyncio.get_event_loop()
+    importlib.import_module(name).apply(loop)
+    return loop.run_until_complete(work)
