@@ -1,0 +1,81 @@
+"""The clients: the whole public API, no files, namespaced by the exchange's own families."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kalshi_lab.clock import Clock, SystemClock
+from kalshi_lab.door import Door
+from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
+from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
+from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
+from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, SeriesFamily
+from kalshi_lab.observe import Observer
+from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.settings import Settings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+class AsyncKalshi:
+    """The exchange's API, awaited; one connection pool and one rate budget for all of it.
+
+    Public data need no key. Options are those of `Settings`, or a Settings itself.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None, **options: Any) -> None:
+        self.settings = settings or Settings(**options)
+        self.clock = clock or SystemClock()
+        self.observer = Observer()
+        self.door = Door(self.settings, clock=self.clock, observer=self.observer)
+        self.exchange = AsyncExchange(self.door, self.clock)
+        self.series = AsyncSeriesFamily(self.door, self.clock)
+        self.events = AsyncEvents(self.door, self.clock)
+        self.markets = AsyncMarkets(self.door, self.clock)
+        self.historical = AsyncHistorical(self.door, self.clock)
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self.door.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.settings.environment} {self.settings.url}>"
+
+
+class Kalshi(Facade):
+    """The exchange's API, blocking: works in scripts, threads and notebooks alike. See `AsyncKalshi`."""
+
+    _twin: AsyncKalshi
+
+    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None, **options: Any) -> None:
+        super().__init__(AsyncKalshi(settings, clock=clock, **options))
+        twin = self._twin
+        self.settings = twin.settings
+        self.exchange = Exchange(twin.exchange)
+        self.series = SeriesFamily(twin.series)
+        self.events = Events(twin.events)
+        self.markets = Markets(twin.markets)
+        self.historical = Historical(twin.historical)
+
+    close = blocking(AsyncKalshi.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._twin).replace("AsyncKalshi", "Kalshi")

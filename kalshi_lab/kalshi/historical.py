@@ -1,0 +1,106 @@
+"""Family historical: what is older than the cutoffs, and the cutoffs themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kalshi_lab import frames
+from kalshi_lab.door import Call, segment
+from kalshi_lab.errors import UsageError
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.family import Family
+from kalshi_lab.kalshi.markets import PAGE, candles
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, paged
+from kalshi_lab.models import Cutoff, Market, Trade
+from kalshi_lab.portal import Facade, blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from kalshi_lab.clock import When
+
+
+class AsyncHistorical(Family):
+    """Settled markets, their candlesticks and trades from before the cutoffs."""
+
+    async def cutoff(self) -> Cutoff:
+        """Where live data end; the times move forward and differ from each other."""
+        return await self._object(Cutoff, Call("get_historical_cutoff", "/historical/cutoff"))
+
+    def markets(
+        self,
+        *,
+        series: str | None = None,
+        event: str | None = None,
+        tickers: str | Iterable[str] | None = None,
+        combos: bool = False,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Market]:
+        """Markets settled before the cutoff; of series, event and tickers only one may be given."""
+        if sum(bool(choice) for choice in (series, event, tickers)) > 1:
+            raise UsageError("historical markets take one filter", hint="Give a series, an event or tickers")
+        asked = params.given(
+            series_ticker=series and params.ticker(series, "series"),
+            event_ticker=event and params.ticker(event, "event"),
+            tickers=",".join(params.tickers(tickers)) if tickers else None,
+            mve_filter=None if combos or tickers else "exclude",
+        )
+        listing = Listing(
+            Market, "markets", Call("get_historical_markets", "/historical/markets", asked), ("ticker",), PAGE
+        )
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
+
+    async def market(self, ticker: str) -> Market:
+        """One market settled before the cutoff; NotFound where there is none."""
+        path = f"/historical/markets/{segment(params.ticker(ticker))}"
+        return await self._object(Market, Call("get_historical_market", path), "market")
+
+    def trades(
+        self,
+        ticker: str | None = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Trade]:
+        """Public trades from before the cutoff, newest first."""
+        asked = params.given(ticker=ticker and params.ticker(ticker))
+        asked += params.window(since, until, now=self._clock.now())
+        listing = Listing(
+            Trade, "trades", Call("get_trades_historical", "/historical/trades", asked), ("trade_id",), PAGE
+        )
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
+
+    async def candlesticks(
+        self, ticker: str, interval: str | int = "1h", *, since: When, until: When | None = None, exact: bool = False
+    ) -> pl.DataFrame:
+        """Candlesticks of a market settled before the cutoff; the same columns as those of live markets."""
+        call, minutes = self.candle_call(ticker, interval, since=since, until=until)
+        made = candles(await self._door.send(call), ticker, minutes).frame
+        return made if exact else frames.floats(made)
+
+    def candle_call(
+        self, ticker: str, interval: str | int, *, since: When, until: When | None = None
+    ) -> tuple[Call, int]:
+        """The request for candlesticks, and the minutes of their interval."""
+        minutes = params.interval(interval)
+        path = f"/historical/markets/{segment(params.ticker(ticker))}/candlesticks"
+        return Call("get_market_candlesticks_historical", path, params.candle_window(since, until, minutes, now=self._clock.now())), minutes
+
+
+class Historical(Facade):
+    """The blocking face of `AsyncHistorical`."""
+
+    cutoff = blocking(AsyncHistorical.cutoff)
+    markets = paged(AsyncHistorical.markets)
+    market = blocking(AsyncHistorical.market)
+    trades = paged(AsyncHistorical.trades)
+    candlesticks = blocking(AsyncHistorical.candlesticks)

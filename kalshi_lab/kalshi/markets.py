@@ -1,0 +1,194 @@
+"""Family market: listings, single markets, books, trades, candlesticks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kalshi_lab import frames
+from kalshi_lab.door import Call, Reply, segment
+from kalshi_lab.errors import UsageError
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.family import Family, envelope
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, paged
+from kalshi_lab.models import Candlestick, Market, Orderbook, Trade
+from kalshi_lab.portal import Facade, blocking
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kalshi_lab.clock import When
+    from collections.abc import Iterable
+
+    import polars as pl
+
+PAGE = 1000
+BATCH = 100  # tickers in one request for books or candlesticks, at most
+_WINDOWS = ("created", "updated", "close", "settled")
+
+
+def market_filters(
+    *,
+    now: datetime,
+    status: str | None,
+    series: str | None,
+    event: str | None,
+    tickers: str | Iterable[str] | None,
+    combos: bool | str,
+    windows: dict[str, tuple[When | None, When | None]],
+) -> params.Params:
+    """The filters of a market listing, checked; of the four time windows only one may be used at a time."""
+    used = [name for name in _WINDOWS if any(side is not None for side in windows.get(name, ()))]
+    if len(used) > 1:
+        raise UsageError(
+            f"{used[0]} and {used[1]} times cannot be filtered together", hint="The exchange takes one of them"
+        )
+    asked = params.given(
+        status=params.status(status),
+        series_ticker=series and params.ticker(series, "series"),
+        event_ticker=event and params.ticker(event, "event"),
+        tickers=",".join(params.tickers(tickers)) if tickers else None,
+        mve_filter=params.combos(combos) if not tickers else None,
+    )
+    for name in used:
+        asked += params.window(*windows[name], now=now, names=(f"min_{name}_ts", f"max_{name}_ts"))
+    return asked
+
+
+class AsyncMarkets(Family):
+    """Markets with live data; what was settled long ago is in `historical`."""
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        series: str | None = None,
+        event: str | None = None,
+        tickers: str | Iterable[str] | None = None,
+        combos: bool | str = False,
+        created: tuple[When | None, When | None] = (None, None),
+        updated: tuple[When | None, When | None] = (None, None),
+        closes: tuple[When | None, When | None] = (None, None),
+        settled: tuple[When | None, When | None] = (None, None),
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Market]:
+        """Markets; combos (multivariate markets) are left out unless asked for with True or "only".
+
+        status: unopened, open, paused, closed or settled; the words of the answers (active, finalized, ...) are understood too.
+        created, updated, closes, settled: a window (since, until), one of them at a time.
+        """
+        windows = {"created": created, "updated": updated, "close": closes, "settled": settled}
+        asked = market_filters(
+            now=self._clock.now(), status=status, series=series, event=event, tickers=tickers, combos=combos, windows=windows
+        )
+        listing = Listing(Market, "markets", Call("get_markets", "/markets", asked), ("ticker",), PAGE)
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
+
+    async def one(self, ticker: str) -> Market:
+        """One market; NotFound where there is none (settled long ago: `historical.market`)."""
+        return await self._object(Market, Call("get_market", f"/markets/{segment(params.ticker(ticker))}"), "market")
+
+    def trades(
+        self,
+        ticker: str | None = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        block_trades: bool | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Trade]:
+        """Public trades, newest first, of one market or of all."""
+        asked = params.given(ticker=ticker and params.ticker(ticker), is_block_trade=block_trades)
+        asked += params.window(since, until, now=self._clock.now())
+        listing = Listing(Trade, "trades", Call("get_trades", "/markets/trades", asked), ("trade_id",), PAGE)
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
+
+    async def orderbook(self, ticker: str, *, depth: int = 0) -> Orderbook:
+        """The order book of one market; depth: levels on each side, 0 for all."""
+        path = f"/markets/{segment(params.ticker(ticker))}/orderbook"
+        reply = await self._reply("get_market_orderbook", path, params.given(depth=params.depth(depth)))
+        return _book(reply, ticker, envelope(reply, "orderbook_fp")["orderbook_fp"])
+
+    async def orderbooks(self, tickers: Iterable[str]) -> tuple[Orderbook, ...]:
+        """The order books of up to 100 markets in one request, in the order asked for; an unknown market has an empty book."""
+        names = params.tickers(tickers, most=BATCH)
+        reply = await self._reply(
+            "get_market_orderbooks", "/markets/orderbooks", tuple(("tickers", name) for name in names)
+        )
+        rows = envelope(reply, "orderbooks")["orderbooks"] or []
+        books = {row.get("ticker"): _book(reply, str(row.get("ticker")), row.get("orderbook_fp")) for row in rows}
+        return tuple(books.get(name, Orderbook(name)) for name in names)
+
+    async def candlesticks(
+        self,
+        ticker: str,
+        interval: str | int = "1h",
+        *,
+        since: When = "7d",
+        until: When | None = None,
+        series: str | None = None,
+        exact: bool = False,
+    ) -> pl.DataFrame:
+        """Candlesticks of one market, oldest first, as a frame with the fields of `Candlestick`.
+
+        interval: "1m", "1h" or "1d"; the exchange's day ends at midnight Eastern time. Columns ending in _open, _high, _low,
+        _close are Float64 dollars of the YES contract (Decimal(9, 6) with `exact=True`), volume and open_interest Float64 contracts.
+        """
+        batch = await self.candle_batch(ticker, interval, since=since, until=until, series=series)
+        return batch.frame if exact else frames.floats(batch.frame)
+
+    async def candle_batch(
+        self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
+    ) -> frames.Batch:
+        """Candlesticks of one market as an exact Batch, with the rows that could not be read."""
+        call, minutes = self.candle_call(ticker, interval, since=since, until=until, series=series)
+        return candles(await self._door.send(call), ticker, minutes)
+
+    def candle_call(
+        self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
+    ) -> tuple[Call, int]:
+        """The request for candlesticks, and the minutes of their interval; without a series the batch endpoint serves."""
+        name, minutes = params.ticker(ticker), params.interval(interval)
+        asked = params.candle_window(since, until, minutes, now=self._clock.now())
+        if series is None:
+            return Call(
+                "batch_get_market_candlesticks", "/markets/candlesticks", (("market_tickers", name), *asked)
+            ), minutes
+        path = f"/series/{segment(params.ticker(series, 'series'))}/markets/{segment(name)}/candlesticks"
+        return Call("get_market_candlesticks", path, asked), minutes
+
+
+def candles(reply: Reply, ticker: str, minutes: int) -> frames.Batch:
+    """The candlesticks of an answer from any of the three endpoints, with their market and interval filled in."""
+    try:
+        body = reply.body
+        if reply.call.path == "/markets/candlesticks":
+            rows = frames.raw_rows(body, "markets")
+            body = bytes(rows[0]) if rows else b'{"candlesticks": []}'
+        batch = frames.decode(Candlestick, body, "candlesticks", ticker=ticker, interval_minutes=minutes)
+    except ValueError as error:
+        raise bad_payload(reply, str(error)) from None
+    return frames.Batch(batch.frame.sort("end_time"), batch.refused, batch.received)
+
+
+def _book(reply: Reply, ticker: str, row: object) -> Orderbook:
+    try:
+        return Orderbook.from_wire(ticker, row if isinstance(row, dict) else {})
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise bad_payload(reply, f"unreadable book level: {error}") from None
+
+
+class Markets(Facade):
+    """The blocking face of `AsyncMarkets`."""
+
+    list = paged(AsyncMarkets.list)
+    one = blocking(AsyncMarkets.one)
+    trades = paged(AsyncMarkets.trades)
+    orderbook = blocking(AsyncMarkets.orderbook)
+    orderbooks = blocking(AsyncMarkets.orderbooks)
+    candlesticks = blocking(AsyncMarkets.candlesticks)

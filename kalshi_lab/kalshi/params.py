@@ -1,0 +1,107 @@
+"""What a caller may ask for, checked before a request leaves, and written as the exchange wants it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kalshi_lab.clock import When, between, unix
+from kalshi_lab.errors import UsageError, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+Params = tuple[tuple[str, str], ...]
+STATUSES = ("unopened", "open", "paused", "closed", "settled")
+EVENT_STATUSES = ("unopened", "open", "closed", "settled")
+# the words of the answers, with the filter that finds them
+ANSWERED = {
+    "initialized": "unopened",
+    "active": "open",
+    "inactive": "paused",
+    "determined": "closed",
+    "disputed": "closed",
+    "amended": "closed",
+    "finalized": "settled",
+}
+INTERVALS = {"1m": 1, "1h": 60, "1d": 1440}
+DEEPEST = 100  # levels of a book
+_TICKER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
+
+
+def ticker(value: str, what: str = "ticker") -> str:
+    """A ticker that can stand in a path: letters, digits, dots, dashes; upper case."""
+    if not isinstance(value, str) or not _TICKER.match(value):
+        raise UsageError(f"{what} {str(value)[:80]!r} is malformed", hint="Tickers look like KXHIGHNY-26NOV22-B50.5")
+    if value != value.upper():
+        raise UsageError(f"{what} {value!r} is not in upper case", hint=f"Did you mean {value.upper()!r}?")
+    return value
+
+
+def tickers(values: str | Iterable[str], *, most: int | None = None) -> list[str]:
+    """Several tickers, checked; one alone is accepted too."""
+    found = [ticker(values)] if isinstance(values, str) else [ticker(value) for value in values]
+    if not found or (most is not None and len(found) > most):
+        raise UsageError(f"{len(found)} tickers were given", hint=f"Give 1 to {most}" if most else "Give at least one")
+    return found
+
+
+def status(value: str | None, allowed: Sequence[str] = STATUSES) -> str | None:
+    """A status filter, from the filter's own words or from the words of the answers."""
+    also = {word: filter_ for word, filter_ in ANSWERED.items() if filter_ in allowed}
+    return None if value is None else one_of("status", value, allowed, also=also)
+
+
+def interval(value: str | int) -> int:
+    """The minutes of a candlestick: "1m", "1h", "1d" or 1, 60, 1440."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in INTERVALS.values():
+        return value
+    return INTERVALS[one_of("interval", value, INTERVALS, also={"1min": "1m", "60m": "1h", "hour": "1h", "day": "1d"})]
+
+
+def limit(value: int | None, what: str = "limit") -> int | None:
+    """A number of rows, at least 0; None for all of them."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise UsageError(f"{what} {value!r} is no number of rows", hint="Give a whole number from 0, or None for all")
+    return value
+
+
+def depth(value: int) -> str | None:
+    """Levels on each side of a book, 1 to 100; 0 for all of them."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= DEEPEST:
+        raise UsageError(f"depth {value!r} is out of range", hint="Give 1 to 100 levels, or 0 for all")
+    return str(value) if value else None
+
+
+def window(
+    since: When | None, until: When | None, *, now: datetime, names: tuple[str, str] = ("min_ts", "max_ts")
+) -> Params:
+    """The half-open interval [since, until) as the exchange's Unix seconds; its own upper bound is taken as inclusive."""
+    first, last = between(since, until, now=now)
+    found = [] if first is None else [(names[0], str(unix(first)))]
+    return (*found, *([] if last is None else [(names[1], str(unix(last)))]))
+
+
+def candle_window(since: When, until: When | None, minutes: int, *, now: datetime) -> Params:
+    """The bounds and the interval of a candlestick request; without an end, now."""
+    first, last = between(since, now if until is None else until, now=now)
+    if first is None or last is None:
+        raise UsageError("candlesticks need a start", hint='Give since="7d", say')
+    return given(start_ts=unix(first), end_ts=unix(last), period_interval=minutes)
+
+
+def given(**values: str | bool | int | None) -> Params:
+    """The parameters that have a value; flags as true and false."""
+    return tuple(
+        (name, str(value).lower() if isinstance(value, bool) else str(value))
+        for name, value in values.items()
+        if value is not None
+    )
+
+
+def combos(wanted: bool | str) -> str | None:
+    """The filter for multivariate markets: left out, included (True) or nothing else ("only")."""
+    if isinstance(wanted, bool):
+        return None if wanted else "exclude"
+    return one_of("combos", wanted, ["only"])

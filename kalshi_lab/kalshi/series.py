@@ -1,0 +1,123 @@
+"""Families series and events: the templates, and the questions made from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kalshi_lab.door import Call, segment
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.family import Family, envelope, read
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, paged
+from kalshi_lab.models import Event, Series
+from kalshi_lab.portal import Facade, blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kalshi_lab.clock import When
+
+EVENT_PAGE = 200
+
+
+class AsyncSeriesFamily(Family):
+    """Series: templates of events that recur."""
+
+    def list(
+        self,
+        *,
+        category: str | None = None,
+        tags: str | None = None,
+        product_metadata: bool = False,
+        volume: bool = False,
+        updated_since: When | None = None,
+    ) -> AsyncPages[Series]:
+        """All series, as one page; `volume=True` adds the contracts traded."""
+        asked = params.given(
+            category=category,
+            tags=tags,
+            include_product_metadata=product_metadata or None,
+            include_volume=volume or None,
+        )
+        asked += params.window(updated_since, None, now=self._clock.now(), names=("min_updated_ts", ""))
+        return AsyncPages(self._door, Listing(Series, "series", Call("get_series_list", "/series", asked), ("ticker",)))
+
+    async def one(self, ticker: str, *, volume: bool = False) -> Series:
+        """One series, with its fees; NotFound where there is none."""
+        path = f"/series/{segment(params.ticker(ticker, 'series'))}"
+        return await self._object(
+            Series, Call("get_series", path, params.given(include_volume=volume or None)), "series"
+        )
+
+
+class SeriesFamily(Facade):
+    """The blocking face of `AsyncSeriesFamily`."""
+
+    list = paged(AsyncSeriesFamily.list)
+    one = blocking(AsyncSeriesFamily.one)
+
+
+class AsyncEvents(Family):
+    """Events; combos are listed apart, by `multivariate`."""
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        series: str | None = None,
+        tickers: str | Iterable[str] | None = None,
+        markets: bool = False,
+        closes_after: When | None = None,
+        updated_since: When | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Event]:
+        """Events, newest pages first as the exchange sends them; `markets=True` nests each event's markets in it.
+
+        status: unopened, open, closed or settled; an event matches when any of its markets does.
+        """
+        asked = params.given(
+            status=params.status(status, params.EVENT_STATUSES),
+            series_ticker=series and params.ticker(series, "series"),
+            tickers=",".join(params.tickers(tickers)) if tickers else None,
+            with_nested_markets=markets or None,
+        )
+        now = self._clock.now()
+        asked += params.window(closes_after, None, now=now, names=("min_close_ts", ""))
+        asked += params.window(updated_since, None, now=now, names=("min_updated_ts", ""))
+        listing = Listing(Event, "events", Call("get_events", "/events", asked), ("event_ticker",), EVENT_PAGE)
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
+
+    def multivariate(
+        self,
+        *,
+        series: str | None = None,
+        collection: str | None = None,
+        markets: bool = False,
+        limit: int | None = None,
+    ) -> AsyncPages[Event]:
+        """Events of combos."""
+        asked = params.given(series_ticker=series, collection_ticker=collection, with_nested_markets=markets or None)
+        call = Call("get_multivariate_events", "/events/multivariate", asked)
+        return AsyncPages(
+            self._door, Listing(Event, "events", call, ("event_ticker",), EVENT_PAGE), limit=params.limit(limit)
+        )
+
+    async def one(self, ticker: str) -> Event:
+        """One event with its markets; NotFound where there is none."""
+        path = f"/events/{segment(params.ticker(ticker, 'event'))}"
+        reply = await self._reply("get_event", path, params.given(with_nested_markets=True))
+        found = envelope(reply, "event")
+        row = found["event"]
+        if isinstance(row, dict) and not row.get("markets"):
+            row = {**row, "markets": found.get("markets") or []}
+        return read(Event, reply, row)
+
+
+class Events(Facade):
+    """The blocking face of `AsyncEvents`."""
+
+    list = paged(AsyncEvents.list)
+    multivariate = paged(AsyncEvents.multivariate)
+    one = blocking(AsyncEvents.one)
