@@ -1,0 +1,265 @@
+"""Pages into the store: fetched, decoded and written side by side, acknowledged in the ledger, resumable at the page.
+
+A writer takes all pages that are waiting and commits them in one transaction with their ledger rows: alone when the network is slow,
+many at once when it is fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from kalshi_lab.store import writes
+from kalshi_lab.store.queries import last_run
+from kalshi_lab.store.store import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import timedelta
+
+    from kalshi_lab.clock import Clock
+    from kalshi_lab.frames import Refused
+    from kalshi_lab.ingest.progress import Progress
+    from kalshi_lab.kalshi.pages import Arrived
+    from kalshi_lab.store import Store
+    from kalshi_lab.store.store import Connection
+
+WAITING = 12  # pages that may wait for the writer, which bounds memory
+SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one page for one table: written by key, known rows either refreshed or left as they are."""
+
+    table: str
+    keys: tuple[str, ...]
+    frame: pl.DataFrame
+    refresh: bool
+    within: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A page ready to be written; the first part is the one whose rows are counted."""
+
+    parts: tuple[Part, ...]
+    refused: tuple[Refused, ...]
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A chain of pages: how to go on from a cursor (with the rows read before it), and how to decode a page."""
+
+    name: str
+    pages: Callable[[str, int], AsyncIterator[Arrived]]
+    decode: Callable[[Arrived], Decoded]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was done: rows received = stored + duplicate + quarantined."""
+
+    run_id: str
+    pages: int = 0
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    resumed_pages: int = 0
+
+
+@dataclass
+class _Item:
+    walk: Walk
+    page: int
+    arrived: Arrived
+    decoded: Decoded
+
+
+@dataclass
+class Load:
+    """One run over some walks of a dataset."""
+
+    store: Store
+    clock: Clock
+    dataset: str
+    scope: str
+    run_id: str
+    progress: Progress
+    fresh_for: timedelta | None = None  # an unfinished run older than this is begun anew
+    done: Loaded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.done = Loaded(self.run_id)
+        self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(WAITING)
+
+    async def run(self, walks: Sequence[Walk], *, resume: bool = True) -> Loaded:
+        """Walk all, write all; an error of a walk is raised after everything that arrived before it is kept."""
+        reached = await self._resume() if resume else {}
+        todo = [(walk, *reached.get(walk.name, (0, "", 0))) for walk in walks]
+        todo = [(walk, page, cursor, seen) for walk, page, cursor, seen in todo if page == 0 or cursor]
+        self.done = Loaded(self.run_id, resumed_pages=sum(page for page, _, _ in reached.values()))
+        writer = asyncio.create_task(self._write_all())
+        turns = asyncio.Semaphore(SIDE_BY_SIDE)
+        walking = [asyncio.create_task(self._walk(turns, *step)) for step in todo]
+        try:
+            await self._until_walked(walking, writer)
+            await self._queue.put(None)
+            await writer
+        finally:
+            for task in (*walking, writer):
+                task.cancel()
+            await asyncio.gather(*walking, writer, return_exceptions=True)
+        for task in walking:
+            task.result()
+        await self.store.write(self._end)
+        return self.done
+
+    def _end(self, connection: Connection) -> None:
+        """The ledger row without a walk says that the run came to its end."""
+        now = self.clock.now()
+        writes.enter(
+            connection, [writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", now)]
+        )
+
+    async def _until_walked(self, walking: Sequence[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:
+        """Until every walk has ended or one failed; a writer that fails ends all."""
+        pending: set[asyncio.Task[None]] = {*walking, writer}
+        while pending - {writer}:
+            ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if writer in ended:
+                writer.result()
+            if any(task.exception() for task in ended):
+                return
+
+    async def _resume(self) -> dict[str, tuple[int, str, int]]:
+        """How far the last run over the same scope came, by walk, if it did not end; this run then carries on as that one."""
+        found = await last_run(self.store, self.dataset, self.scope)
+        ended = any(not row["walk"] for row in found)
+        stale = self.fresh_for is not None and any(self.clock.now() - row["time"] > self.fresh_for for row in found)
+        if not found or ended or stale:
+            return {}
+        self.run_id = found[0]["run_id"]
+        return {row["walk"]: (row["page"], row["next_cursor"], row["received"]) for row in found}
+
+    async def _walk(self, turns: asyncio.Semaphore, walk: Walk, page: int, cursor: str, seen: int) -> None:
+        async with turns:
+            async for arrived in walk.pages(cursor, seen):
+                page += 1
+                decoded = await asyncio.to_thread(walk.decode, arrived)
+                await self._queue.put(_Item(walk, page, arrived, decoded))
+
+    async def _write_all(self) -> None:
+        open_ = True
+        while open_:
+            items = [await self._queue.get()]
+            while not self._queue.empty():
+                items.append(self._queue.get_nowait())
+            open_ = None not in items
+            pages = [item for item in items if item is not None]
+            if pages:
+                counted = await self.store.write(lambda connection, pages=pages: self._keep(connection, pages))  # type: ignore[misc]
+                self._count(counted)
+
+    def _keep(self, connection: Connection, items: Sequence[_Item]) -> list[writes.Page]:
+        """Write the rows of some pages and enter the pages, in one transaction."""
+        now = self.clock.now()
+        fresh = self._rows(connection, items)
+        pages = [self._page(item, fresh.get(index, 0), now) for index, item in enumerate(items)]
+        writes.enter(connection, pages)
+        aside = [
+            {
+                "dataset": self.dataset,
+                "run_id": self.run_id,
+                "request_id": item.arrived.reply.request_id,
+                "reason": reason,
+                "raw": raw,
+                "time": now,
+            }
+            for item in items
+            for raw, reason in item.decoded.refused
+        ]
+        writes.put_aside(connection, aside)
+        return pages
+
+    def _rows(self, connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
+        """Write every table's rows; how many rows of the counted table each page brought."""
+        counted: dict[int, int] = {}
+        for position in range(max(len(item.decoded.parts) for item in items)):
+            chosen = [
+                (index, item.decoded.parts[position])
+                for index, item in enumerate(items)
+                if position < len(item.decoded.parts)
+            ]
+            part = chosen[0][1]
+            stamp = {"run_id": pl.lit(self.run_id), "seen_at": pl.lit(self.clock.now(), pl.Datetime("us", "UTC"))}
+            rows = pl.concat(
+                [made.frame.with_columns(page_index=pl.lit(index, pl.Int64), **stamp) for index, made in chosen]
+            )
+            fresh = self._store(connection, part, rows)
+            if position == 0:
+                counted = dict(rows.filter(fresh).group_by("page_index").len().iter_rows())
+        return counted
+
+    def _store(self, connection: Connection, part: Part, rows: pl.DataFrame) -> pl.Series:
+        fresh = _fresh(connection, part, rows, self.run_id)
+        plain = rows.drop("page_index")
+        if part.refresh:
+            writes.upsert(connection, part.table, part.keys, plain)
+        else:
+            writes.insert(connection, part.table, plain.filter(fresh))
+        return fresh
+
+    def _page(self, item: _Item, stored: int, now: Any) -> writes.Page:
+        reply, decoded = item.arrived.reply, item.decoded
+        left = decoded.received - len(decoded.refused) - stored
+        digest = hashlib.sha256(reply.body).hexdigest()
+        return writes.Page(
+            self.run_id, self.dataset, self.scope, item.walk.name, item.page, item.arrived.cursor,
+            decoded.received, stored, left, len(decoded.refused), digest, reply.request_id, now,
+        )  # fmt: skip
+
+    def _count(self, pages: Sequence[writes.Page]) -> None:
+        now = self.done
+        self.done = replace(
+            now,
+            pages=now.pages + len(pages),
+            received=now.received + sum(page.received for page in pages),
+            stored=now.stored + sum(page.stored for page in pages),
+            duplicate=now.duplicate + sum(page.duplicate for page in pages),
+            quarantined=now.quarantined + sum(page.quarantined for page in pages),
+        )
+        self.progress.advance(sum(page.received for page in pages))
+
+
+def _fresh(connection: Connection, part: Part, rows: pl.DataFrame, run_id: str) -> pl.Series:
+    """Which rows are the first of their key: in this run where known rows are refreshed, ever where they are left as they are."""
+    keys = list(part.keys)
+    first = rows.select(pl.struct(keys).is_first_distinct().alias("fresh")).to_series()
+    if not rows.height:
+        return first
+    where, bounds = ("known.run_id = ?", [run_id]) if part.refresh else ("TRUE", [])
+    if part.within and rows.get_column(part.within).null_count() == 0:
+        where, bounds = (
+            f"{where} AND known.{part.within} BETWEEN ? AND ?",
+            [*bounds, *rows.select(pl.min(part.within), pl.max(part.within).alias("to")).row(0)],
+        )
+    connection.register("wanted", writes.Arrow(rows.select(keys)))
+    named = ", ".join(f"known.{key}" for key in keys)
+    on = " AND ".join(f"known.{key} = wanted.{key}" for key in keys)
+    known = fetch(
+        connection, f"SELECT DISTINCT {named} FROM {part.table} AS known SEMI JOIN wanted ON {on} WHERE {where}", bounds
+    )
+    connection.unregister("wanted")
+    if not known.height:
+        return first
+    joined = rows.select(keys).join(
+        known.with_columns(held=pl.lit(value=True)), on=keys, how="left", maintain_order="left"
+    )
+    return first & joined.get_column("held").is_null()

@@ -1,0 +1,81 @@
+"""The questions that the library itself asks the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from kalshi_lab.store.store import Store
+
+QUOTE = ("status", "yes_bid", "yes_bid_size", "yes_ask", "yes_ask_size", "last_price", "volume", "open_interest")
+
+# Each scope's rows since its last keyframe hold the last change of every market in it; a market may be in several scopes.
+AS_OF = f"""
+WITH kept AS (SELECT scope, max(time) AS since FROM snapshots WHERE keyframe AND time <= $1 GROUP BY scope),
+     recent AS (
+         SELECT quotes.* FROM quotes JOIN kept USING (scope)
+         WHERE quotes.time >= kept.since AND quotes.time <= $1
+         QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY time DESC, gone, scope) = 1
+     )
+SELECT ticker, time, {", ".join(QUOTE)} FROM recent
+WHERE NOT gone AND ($2 IS NULL OR list_contains($2, ticker))
+ORDER BY ticker
+"""
+
+PATH = """
+SELECT ticker, time, yes_bid, yes_ask, last_price AS price, volume FROM quotes
+WHERE list_contains($1, ticker) AND NOT gone
+UNION ALL
+SELECT ticker, end_time, yes_bid_close, yes_ask_close, price_close, volume FROM candlesticks WHERE list_contains($1, ticker)
+ORDER BY ticker, time
+"""
+
+# The last candlestick that ended at the decision time or before tells what was known then; decided markets are cut at their close.
+FORECASTS = """
+WITH outcome AS (
+    SELECT results.ticker, results.event_ticker, results.result, results.close_time, results.close_time - $1::INTERVAL AS decided_at,
+           coalesce(markets.series_ticker, events.series_ticker) AS series_ticker, coalesce(events.category, series.category) AS category
+    FROM results
+    LEFT JOIN markets USING (ticker)
+    LEFT JOIN events ON events.event_ticker = results.event_ticker
+    LEFT JOIN series ON series.ticker = coalesce(markets.series_ticker, events.series_ticker)
+    WHERE ($2 IS NULL OR coalesce(markets.series_ticker, events.series_ticker) = $2)
+),
+known AS (
+    SELECT outcome.*, bars.end_time AS priced_at, bars.yes_bid_close AS yes_bid, bars.yes_ask_close AS yes_ask,
+           coalesce(bars.price_close, bars.price_previous) AS last_price, bars.open_interest
+    FROM outcome LEFT JOIN candlesticks AS bars ON bars.ticker = outcome.ticker AND bars.end_time <= outcome.decided_at
+    QUALIFY row_number() OVER (PARTITION BY outcome.ticker ORDER BY bars.end_time DESC NULLS LAST) = 1
+)
+SELECT * FROM known ORDER BY ticker
+"""
+
+RESUMABLE = """
+SELECT run_id, walk, max(page) AS page, arg_max(next_cursor, page) AS next_cursor, max(time) AS time, sum(received)::BIGINT AS received
+FROM ledger WHERE dataset = $1 AND scope = $2 AND run_id = (SELECT arg_max(run_id, time) FROM ledger WHERE dataset = $1 AND scope = $2)
+GROUP BY run_id, walk
+"""
+
+
+async def quotes_as_of(store: Store, at: datetime, tickers: list[str] | None) -> pl.DataFrame:
+    """Every quote as it stood at a moment, exact; the markets that had left their listing by then are not in it."""
+    return await store.read(AS_OF, [at, tickers])
+
+
+async def price_path(store: Store, tickers: list[str]) -> pl.DataFrame:
+    """What the store knows of the prices of some markets over time."""
+    return await store.read(PATH, [tickers])
+
+
+async def forecasts(store: Store, before_close: str, series: str | None) -> pl.DataFrame:
+    """One row for each settled market: its outcome, and its quote that long before its close; null where none is known."""
+    return await store.read(FORECASTS, [before_close, series])
+
+
+async def last_run(store: Store, dataset: str, scope: str) -> list[dict[str, Any]]:
+    """How far each walk of the last run over this scope came."""
+    return (await store.read(RESUMABLE, [dataset, scope])).to_dicts()

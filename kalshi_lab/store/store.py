@@ -1,0 +1,292 @@
+"""The store: one DuckDB file, opened for one transaction at a time, so that notebooks, collectors and runs share it.
+
+No transaction is open while the network is waited for. Within a process a gate lets many reads or one write in; between processes
+DuckDB's own lock does, waited for with jitter and a bound. The file is never touched by other means while it is open: that would
+drop its lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import threading
+import time
+from contextlib import contextmanager, suppress
+from importlib import resources
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+import polars as pl
+import polars.selectors as cs
+
+from kalshi_lab.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+Connection = duckdb.DuckDBPyConnection
+TABLES = (
+    "alert_events", "alerts", "candlesticks", "events", "ledger", "markets", "quarantine", "quotes", "results", "series", "snapshots",
+    "theses", "thesis_markets", "trades",
+)  # fmt: skip
+READ: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+WRITE: dict[str, str | bool | int | float | list[str]] = {
+    "storage_compatibility_version": "v1.5.0",
+    "autoinstall_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_HOLDER = re.compile(r"held in (.*?)\. See|\(PID (\d+)\)")
+
+
+class Gate:
+    """Many readers or one writer in this process; a waiting writer goes before new readers."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._readers = 0
+        self._writing = False
+        self._waiting = 0
+
+    @contextmanager
+    def enter(self, *, write: bool) -> Iterator[None]:
+        """Hold the gate as a writer or as a reader."""
+        with self._turn:
+            if write:
+                self._waiting += 1
+                self._turn.wait_for(lambda: not self._writing and not self._readers)
+                self._waiting -= 1
+                self._writing = True
+            else:
+                self._turn.wait_for(lambda: not self._writing and not self._waiting)
+                self._readers += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                if write:
+                    self._writing = False
+                else:
+                    self._readers -= 1
+                self._turn.notify_all()
+
+
+_GATES: dict[
+    Path, Gate
+] = {}  # DuckDB keeps one instance of a file in a process, so the gate belongs to the file, not to a Store
+_GATES_LOCK = threading.Lock()
+
+
+class Job:
+    """One piece of work on the store, which another thread can interrupt."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._connection: Connection | None = None
+
+    def holds(self, connection: Connection | None) -> None:
+        """Remember the connection that an interrupt must reach."""
+        self._connection = connection
+
+    def stop(self) -> None:
+        """Interrupt the running statement, or the wait for the lock."""
+        self.stopped.set()
+        connection = self._connection
+        if connection is not None:
+            connection.interrupt()
+
+
+class Store:
+    """A DuckDB file and the way in: `read` for frames, `write` for one transaction, `select` for a user's own SQL."""
+
+    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+        self.path = path
+        self._wait = wait
+        self._ready = False
+        with _GATES_LOCK:
+            self._gate = _GATES.setdefault(path.resolve(), Gate())
+
+    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """The rows of a query as an exact frame, times in UTC."""
+        return await self._away(lambda job: self._read(job, sql, parameters))
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do work inside one transaction: all of it is kept, or nothing."""
+        return await self._away(lambda job: self._write(job, work))
+
+    async def select(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """A user's own query: one SELECT, read-only, nothing outside the store.
+
+        Raises UsageError for anything else. What is refused is refused as a guard against accidents, not as a sandbox.
+        """
+        kinds = await asyncio.to_thread(_statement_kinds, sql)
+        if kinds != ["SELECT"]:
+            raise UsageError(
+                f"sql() takes one SELECT, not {', '.join(kinds) or 'nothing'}", hint=f"Tables: {', '.join(TABLES)}"
+            )
+        return await self.read(sql, parameters)
+
+    async def table(self, name: str) -> pl.DataFrame:
+        """A whole table as an exact frame."""
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+        return await self.read(f"SELECT * FROM {name}")
+
+    async def _away(self, work: Callable[[Job], T]) -> T:
+        """Work in a thread; cancelling interrupts the statement and waits until the store is let go."""
+        job = Job()
+        future = asyncio.get_running_loop().run_in_executor(None, work, job)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            job.stop()
+            await asyncio.wait([future], timeout=5)
+            if future.done() and not future.cancelled():
+                future.exception()
+            raise
+
+    def _read(self, job: Job, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
+        self._prepare(job)
+        with self._gate.enter(write=False), self._open(job, read_only=True) as connection, told(sql):
+            return fetch(connection, sql, parameters)
+
+    def _write(self, job: Job, work: Callable[[Connection], T]) -> T:
+        self._prepare(job)
+        with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
+            return in_transaction(connection, work)
+
+    def _prepare(self, job: Job) -> None:
+        """Make the folder, the file and its tables, once."""
+        if self._ready:
+            return
+        make_folder(self.path.parent)
+        with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
+            in_transaction(connection, _create)
+        self._ready = True
+
+    @contextmanager
+    def _open(self, job: Job, *, read_only: bool) -> Iterator[Connection]:
+        connection = self._connect(job, read_only)
+        job.holds(connection)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+        finally:
+            job.holds(None)
+            connection.close()
+
+    def _connect(self, job: Job, read_only: bool) -> Connection:
+        """Open the file, waiting for another process with growing, jittered pauses up to the bound."""
+        pause, end = 0.002, time.monotonic() + self._wait
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=READ if read_only else WRITE)
+            except duckdb.Error as error:
+                if "lock" not in str(error).lower() or time.monotonic() > end or job.stopped.is_set():
+                    raise opening_error(error, self.path, self._wait) from None
+            job.stopped.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter, not cryptography
+            pause = min(pause * 1.5, 0.05)
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}>"
+
+
+def _create(connection: Connection) -> None:
+    known = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'").fetchall()[
+        0
+    ][0]
+    if not known:
+        connection.execute(resources.files("kalshi_lab.store").joinpath("schema.sql").read_text("utf-8"))
+
+
+def in_transaction(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Commit what the work did, or roll it back and let its error through."""
+    connection.execute("BEGIN")
+    try:
+        done = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a fatal error has ended the transaction already; the first error is the one that counts
+            connection.execute("ROLLBACK")
+        raise
+    return done
+
+
+def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+    """A query's rows as an exact frame through the Arrow capsule, times shown in UTC."""
+    made = pl.DataFrame(connection.sql(sql, params=list(parameters) or None))
+    zoned = cs.datetime(time_zone="*")
+    return made.with_columns(zoned.dt.convert_time_zone("UTC")) if made.select(zoned).width else made
+
+
+def _statement_kinds(sql: str) -> list[str]:
+    try:
+        return [str(statement.type.name) for statement in duckdb.extract_statements(sql)]
+    except duckdb.Error as error:
+        raise UsageError(f"this is no SQL that DuckDB reads: {_short(error)}") from None
+
+
+@contextmanager
+def told(sql: str = "") -> Iterator[None]:
+    """DuckDB's errors as ours."""
+    try:
+        yield
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException) as error:
+        if not sql:
+            raise StoreError(f"the store does not have what was expected: {_short(error)}") from None
+        raise UsageError(
+            f"the query does not fit the store: {_short(error)}", hint=f"Tables: {', '.join(TABLES)}"
+        ) from None
+    except duckdb.Error as error:
+        raise statement_error(error) from None
+
+
+def statement_error(error: Exception) -> StoreError:
+    """The error for a statement that failed."""
+    text = _short(error)
+    if "No space left" in text or "disk space" in text.lower():
+        return DiskFull(f"the disk is full: {text}", hint="Free some space; what was kept before is safe")
+    if "checksum" in text.lower() or "corrupt" in text.lower():
+        return StoreCorrupt(f"the store's file is damaged: {text}", hint="Restore a backup, or sync into a new folder")
+    return StoreError(f"the store could not do it: {text}")
+
+
+def opening_error(error: Exception, path: Path, waited: float) -> StoreError:
+    """The error for a file that could not be opened."""
+    text = _short(error)
+    if "lock" in text.lower():
+        found = _HOLDER.search(str(error))
+        busy = StoreBusy(
+            f"{path} is held by another process ({found[0] if found else text}) after {waited:.0f} s",
+            hint="Try again when it is done",
+        )
+        busy.holder = (found[1] or f"PID {found[2]}") if found else ""
+        return busy
+    if "not a valid DuckDB" in text or "corrupt" in text.lower() or "WAL" in text:
+        return StoreCorrupt(
+            f"{path} cannot be read as a store: {text}", hint="Move it away and sync again, or restore a backup"
+        )
+    return statement_error(error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the store's folder, readable by its owner alone; UsageError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"the folder {folder} cannot be written: {error.strerror}", hint="Give another with home=..."
+        ) from None
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n")[0].strip()[:300]
