@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,7 +19,7 @@ from kalshi_lab.store.store import fetch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.frames import Refused
@@ -108,25 +108,22 @@ class Load:
         writer = asyncio.create_task(self._write_all())
         turns = asyncio.Semaphore(SIDE_BY_SIDE)
         walking = [asyncio.create_task(self._walk(turns, *step)) for step in todo]
+        tasks = [*walking, writer]
         try:
             await self._until_walked(walking, writer)
-            await self._queue.put(None)
-            await writer
+            tasks.append(asyncio.create_task(self._queue.put(None)))  # a writer that fails makes no room for it
+            await asyncio.gather(*tasks[-2:])
         finally:
-            for task in (*walking, writer):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*walking, writer, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in walking:
             task.result()
-        await self.store.write(self._end)
+        end = writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", self.clock.now())
+        await self.store.write(
+            lambda connection: writes.enter(connection, [end])
+        )  # without a walk: the run came to its end
         return self.done
-
-    def _end(self, connection: Connection) -> None:
-        """The ledger row without a walk says that the run came to its end."""
-        now = self.clock.now()
-        writes.enter(
-            connection, [writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", now)]
-        )
 
     async def _until_walked(self, walking: Sequence[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:
         """Until every walk has ended or one failed; a writer that fails ends all."""
@@ -164,15 +161,19 @@ class Load:
             open_ = None not in items
             pages = [item for item in items if item is not None]
             if pages:
-                counted = await self.store.write(lambda connection, pages=pages: self._keep(connection, pages))  # type: ignore[misc]
+                now = self.clock.now()  # a simulated exchange's clock is asked over the network: before the transaction
+                counted = await self.store.write(
+                    lambda connection, pages=pages, now=now: self._keep(connection, pages, now)  # type: ignore[misc]
+                )
                 self._count(counted)
 
-    def _keep(self, connection: Connection, items: Sequence[_Item]) -> list[writes.Page]:
+    def _keep(self, connection: Connection, items: Sequence[_Item], now: datetime) -> list[writes.Page]:
         """Write the rows of some pages and enter the pages, in one transaction."""
-        now = self.clock.now()
-        fresh = self._rows(connection, items)
+        fresh = self._rows(connection, items, now)
+        self.store.reached("rows")
         pages = [self._page(item, fresh.get(index, 0), now) for index, item in enumerate(items)]
         writes.enter(connection, pages)
+        self.store.reached("ledger")
         aside = [
             {
                 "dataset": self.dataset,
@@ -188,7 +189,7 @@ class Load:
         writes.put_aside(connection, aside)
         return pages
 
-    def _rows(self, connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
+    def _rows(self, connection: Connection, items: Sequence[_Item], now: datetime) -> dict[int, int]:
         """Write every table's rows; how many rows of the counted table each page brought."""
         counted: dict[int, int] = {}
         for position in range(max(len(item.decoded.parts) for item in items)):
@@ -198,7 +199,7 @@ class Load:
                 if position < len(item.decoded.parts)
             ]
             part = chosen[0][1]
-            stamp = {"run_id": pl.lit(self.run_id), "seen_at": pl.lit(self.clock.now(), pl.Datetime("us", "UTC"))}
+            stamp = {"run_id": pl.lit(self.run_id), "seen_at": pl.lit(now, pl.Datetime("us", "UTC"))}
             rows = pl.concat(
                 [made.frame.with_columns(page_index=pl.lit(index, pl.Int64), **stamp) for index, made in chosen]
             )
@@ -216,7 +217,7 @@ class Load:
             writes.insert(connection, part.table, plain.filter(fresh))
         return fresh
 
-    def _page(self, item: _Item, stored: int, now: Any) -> writes.Page:
+    def _page(self, item: _Item, stored: int, now: datetime) -> writes.Page:
         reply, decoded = item.arrived.reply, item.decoded
         left = decoded.received - len(decoded.refused) - stored
         digest = hashlib.sha256(reply.body).hexdigest()

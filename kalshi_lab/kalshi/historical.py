@@ -93,7 +93,11 @@ class AsyncHistorical(Family):
         """The request for candlesticks, and the minutes of their interval."""
         minutes = params.interval(interval)
         path = f"/historical/markets/{segment(params.ticker(ticker))}/candlesticks"
-        return Call("get_market_candlesticks_historical", path, params.candle_window(since, until, minutes, now=self._clock.now())), minutes
+        return Call(
+            "get_market_candlesticks_historical",
+            path,
+            params.candle_window(since, until, minutes, now=self._clock.now()),
+        ), minutes
 
 
 class Historical(Facade):

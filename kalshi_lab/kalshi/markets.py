@@ -79,7 +79,13 @@ class AsyncMarkets(Family):
         """
         windows = {"created": created, "updated": updated, "close": closes, "settled": settled}
         asked = market_filters(
-            now=self._clock.now(), status=status, series=series, event=event, tickers=tickers, combos=combos, windows=windows
+            now=self._clock.now(),
+            status=status,
+            series=series,
+            event=event,
+            tickers=tickers,
+            combos=combos,
+            windows=windows,
         )
         listing = Listing(Market, "markets", Call("get_markets", "/markets", asked), ("ticker",), PAGE)
         return AsyncPages(

@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 QUOTE = ("status", "yes_bid", "yes_bid_size", "yes_ask", "yes_ask_size", "last_price", "volume", "open_interest")
 
-# Each scope's rows since its last keyframe hold the last change of every market in it; a market may be in several scopes.
+# Each scope's rows since its last keyframe hold the last change of every market in it. A market may be in several scopes: it is as
+# the scope that looked last saw it, changed or not, but it left only when it left. A departure before a scope's keyframe still counts
+# against an older look of another scope.
 AS_OF = f"""
-WITH kept AS (SELECT scope, max(time) AS since FROM snapshots WHERE keyframe AND time <= $1 GROUP BY scope),
-     recent AS (
-         SELECT quotes.* FROM quotes JOIN kept USING (scope)
-         WHERE quotes.time >= kept.since AND quotes.time <= $1
-         QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY time DESC, gone, scope) = 1
-     )
+WITH looks AS (
+    SELECT scope, max(time) FILTER (WHERE keyframe) AS since, max(time) AS looked FROM snapshots WHERE time <= $1 GROUP BY scope
+),
+     last AS (
+         SELECT quotes.*, CASE WHEN gone THEN time ELSE looked END AS seen FROM quotes JOIN looks USING (scope)
+         WHERE time <= $1 AND (time >= since OR (gone AND time >= (SELECT min(since) FROM looks)))
+         QUALIFY row_number() OVER (PARTITION BY scope, ticker ORDER BY time DESC) = 1
+     ),
+     recent AS (SELECT * FROM last QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY seen DESC, gone, scope) = 1)
 SELECT ticker, time, {", ".join(QUOTE)} FROM recent
 WHERE NOT gone AND ($2 IS NULL OR list_contains($2, ticker))
 ORDER BY ticker
@@ -56,7 +61,8 @@ SELECT * FROM known ORDER BY ticker
 
 RESUMABLE = """
 SELECT run_id, walk, max(page) AS page, arg_max(next_cursor, page) AS next_cursor, max(time) AS time, sum(received)::BIGINT AS received
-FROM ledger WHERE dataset = $1 AND scope = $2 AND run_id = (SELECT arg_max(run_id, time) FROM ledger WHERE dataset = $1 AND scope = $2)
+FROM ledger WHERE dataset = $1 AND scope = $2
+  AND run_id = (SELECT run_id FROM ledger WHERE dataset = $1 AND scope = $2 ORDER BY time DESC, rowid DESC LIMIT 1)
 GROUP BY run_id, walk
 """
 

@@ -234,12 +234,15 @@ CREATE TABLE theses (
     status VARCHAR NOT NULL
 );
 
--- key: name, version, ticker; what was thought of each market and what it cost at that moment, and its outcome once known
+-- key: name, version, ticker; what was thought of each market and what it cost at that moment (quoted_at), and its outcome once final
 CREATE TABLE thesis_markets (
     name VARCHAR NOT NULL,
     version BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     ticker VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
     probability DECIMAL(9,6) NOT NULL,
+    quoted_at TIMESTAMPTZ NOT NULL,
     yes_bid DECIMAL(9,6),
     yes_ask DECIMAL(9,6),
     last_price DECIMAL(9,6),
@@ -247,24 +250,25 @@ CREATE TABLE thesis_markets (
     settlement_value DECIMAL(9,6)
 );
 
--- key: alert_id
+-- key: alert_id; condition and last_look (what the last check saw of its markets) are JSON, so that new kinds need no new columns
 CREATE TABLE alerts (
     alert_id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
-    ticker VARCHAR NOT NULL,
+    tickers VARCHAR[] NOT NULL,
     condition VARCHAR NOT NULL,
     label VARCHAR NOT NULL,
     state VARCHAR NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
-    checked_at TIMESTAMPTZ
+    checked_at TIMESTAMPTZ,
+    last_look VARCHAR
 );
 
--- key: alert_id, time
+-- key: alert_id, time; ticker and quote are null where a condition is about several markets
 CREATE TABLE alert_events (
     alert_id VARCHAR NOT NULL,
     time TIMESTAMPTZ NOT NULL,
     what VARCHAR NOT NULL,
-    ticker VARCHAR NOT NULL,
+    ticker VARCHAR,
     yes_bid DECIMAL(9,6),
     yes_ask DECIMAL(9,6),
     message VARCHAR NOT NULL

@@ -42,6 +42,9 @@ WRITE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+LOCKED = "Could not set lock"
+DAMAGED = ("not a valid DuckDB", "corrupt", "Could not read enough bytes", "WAL")
+LETTING_GO = 5.0  # seconds that cancelled work may take to let the store go
 _HOLDER = re.compile(r"held in (.*?)\. See|\(PID (\d+)\)")
 
 
@@ -91,15 +94,18 @@ class Job:
         self._connection: Connection | None = None
 
     def holds(self, connection: Connection | None) -> None:
-        """Remember the connection that an interrupt must reach."""
+        """Remember the connection that an interrupt must reach; work that was stopped meanwhile does not begin."""
         self._connection = connection
+        if connection is not None and self.stopped.is_set():
+            raise StoreError("the work was stopped before it began")
 
     def stop(self) -> None:
         """Interrupt the running statement, or the wait for the lock."""
         self.stopped.set()
         connection = self._connection
         if connection is not None:
-            connection.interrupt()
+            with suppress(duckdb.Error):  # it may be closed by now
+                connection.interrupt()
 
 
 class Store:
@@ -107,6 +113,9 @@ class Store:
 
     def __init__(self, path: Path, *, wait: float = 10.0) -> None:
         self.path = path
+        self.reached: Callable[[str], None] = (
+            _nothing  # told each named point of a commit, so that tests can end the process there
+        )
         self._wait = wait
         self._ready = False
         with _GATES_LOCK:
@@ -145,10 +154,11 @@ class Store:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            job.stop()
-            await asyncio.wait([future], timeout=5)
-            if future.done() and not future.cancelled():
-                future.exception()
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            end = time.monotonic() + LETTING_GO
+            while not future.done() and time.monotonic() < end:
+                job.stop()  # again and again, since DuckDB forgets an interrupt that falls between two statements
+                await asyncio.wait([future], timeout=0.05)
             raise
 
     def _read(self, job: Job, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
@@ -159,7 +169,7 @@ class Store:
     def _write(self, job: Job, work: Callable[[Connection], T]) -> T:
         self._prepare(job)
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
-            return in_transaction(connection, work)
+            return in_transaction(connection, work, self.reached)
 
     def _prepare(self, job: Job) -> None:
         """Make the folder, the file and its tables, once."""
@@ -167,14 +177,14 @@ class Store:
             return
         make_folder(self.path.parent)
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
-            in_transaction(connection, _create)
+            in_transaction(connection, _create, self.reached)
         self._ready = True
 
     @contextmanager
     def _open(self, job: Job, *, read_only: bool) -> Iterator[Connection]:
         connection = self._connect(job, read_only)
-        job.holds(connection)
         try:
+            job.holds(connection)
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
         finally:
@@ -188,7 +198,7 @@ class Store:
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=READ if read_only else WRITE)
             except duckdb.Error as error:
-                if "lock" not in str(error).lower() or time.monotonic() > end or job.stopped.is_set():
+                if LOCKED not in str(error) or time.monotonic() > end or job.stopped.is_set():
                     raise opening_error(error, self.path, self._wait) from None
             job.stopped.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter, not cryptography
             pause = min(pause * 1.5, 0.05)
@@ -205,17 +215,26 @@ def _create(connection: Connection) -> None:
         connection.execute(resources.files("kalshi_lab.store").joinpath("schema.sql").read_text("utf-8"))
 
 
-def in_transaction(connection: Connection, work: Callable[[Connection], T]) -> T:
+def in_transaction(connection: Connection, work: Callable[[Connection], T], reached: Callable[[str], None]) -> T:
     """Commit what the work did, or roll it back and let its error through."""
     connection.execute("BEGIN")
     try:
+        reached("begun")
         done = work(connection)
+        reached("written")
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.Error):  # a fatal error has ended the transaction already; the first error is the one that counts
+        with suppress(
+            duckdb.Error
+        ):  # a fatal error has ended the transaction already; the first error is the one that counts
             connection.execute("ROLLBACK")
         raise
+    reached("committed")
     return done
+
+
+def _nothing(_point: str) -> None:
+    """Nobody watches."""
 
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
@@ -260,7 +279,7 @@ def statement_error(error: Exception) -> StoreError:
 def opening_error(error: Exception, path: Path, waited: float) -> StoreError:
     """The error for a file that could not be opened."""
     text = _short(error)
-    if "lock" in text.lower():
+    if LOCKED in text:
         found = _HOLDER.search(str(error))
         busy = StoreBusy(
             f"{path} is held by another process ({found[0] if found else text}) after {waited:.0f} s",
@@ -268,7 +287,7 @@ def opening_error(error: Exception, path: Path, waited: float) -> StoreError:
         )
         busy.holder = (found[1] or f"PID {found[2]}") if found else ""
         return busy
-    if "not a valid DuckDB" in text or "corrupt" in text.lower() or "WAL" in text:
+    if any(word in text.replace(str(path), "").replace("Corrupt", "corrupt") for word in DAMAGED):
         return StoreCorrupt(
             f"{path} cannot be read as a store: {text}", hint="Move it away and sync again, or restore a backup"
         )

@@ -85,7 +85,7 @@ def upsert(connection: Connection, table: str, keys: Sequence[str], frame: pl.Da
 
     A value that is absent from a poorer answer never blanks what an earlier one brought.
     """
-    frame = frame.unique(subset=list(keys), keep="last", maintain_order=True)
+    frame = _folded(frame, keys)
     if not frame.height:
         return 0
     connection.register("incoming", Arrow(frame))
@@ -97,6 +97,13 @@ def upsert(connection: Connection, table: str, keys: Sequence[str], frame: pl.Da
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
     connection.unregister("incoming")
     return frame.height - int(known)
+
+
+def _folded(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """One row for each key, with the last value of each column that is not null."""
+    if not frame.select(keys).is_duplicated().any():
+        return frame
+    return frame.group_by(keys, maintain_order=True).agg(pl.all().drop_nulls().last()).select(frame.columns)
 
 
 def _merge(table: str, keys: Sequence[str], values: Sequence[str]) -> str:

@@ -1,0 +1,165 @@
+"""A research library for Kalshi: live markets as Polars frames, their history in DuckDB, theses, alerts and calibration.
+
+    import kalshi_lab as kl
+
+    lab = kl.Lab()
+    lab.markets(series="KXHIGHNY")
+
+Everything public is named here and loaded at its first use, so that the import itself stays quick.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kalshi_lab import charts
+    from kalshi_lab.alerts import above, below
+    from kalshi_lab.analysis.calibration import calibration
+    from kalshi_lab.analysis.result import Calibration
+    from kalshi_lab.errors import (
+        AuthFailed,
+        BadPayload,
+        BadRequest,
+        BrokenResponse,
+        BudgetExceeded,
+        CircuitOpen,
+        ClockSkew,
+        Conflict,
+        CursorLoop,
+        DiskFull,
+        Forbidden,
+        LabError,
+        NotFound,
+        OrderRejected,
+        OrderUnknown,
+        RateLimited,
+        RequestError,
+        SchemaDrift,
+        StalledPagination,
+        StoreBusy,
+        StoreCorrupt,
+        StoreError,
+        TimedOut,
+        TooLarge,
+        TradingError,
+        TradingOff,
+        Unavailable,
+        UnexpectedRedirect,
+        UsageError,
+    )
+    from kalshi_lab.frames import of as frame
+    from kalshi_lab.ingest import Snapshot, SyncResult
+    from kalshi_lab.kalshi import AsyncKalshi, AsyncPages, Kalshi, Pages
+    from kalshi_lab.lab import AsyncLab, Lab
+    from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
+    from kalshi_lab.portal import run_here
+    from kalshi_lab.research import Thesis
+    from kalshi_lab.settings import Settings
+    from kalshi_lab.store import Store
+
+    __version__: str
+
+_PLACES = {
+    "alerts": ("above", "below"),
+    "analysis.calibration": ("calibration",),
+    "analysis.result": ("Calibration",),
+    "errors": (
+        "AuthFailed", "BadPayload", "BadRequest", "BrokenResponse", "BudgetExceeded", "CircuitOpen", "ClockSkew", "Conflict",
+        "CursorLoop", "DiskFull", "Forbidden", "LabError", "NotFound", "OrderRejected", "OrderUnknown", "RateLimited", "RequestError",
+        "SchemaDrift", "StalledPagination", "StoreBusy", "StoreCorrupt", "StoreError", "TimedOut", "TooLarge", "TradingError",
+        "TradingOff", "Unavailable", "UnexpectedRedirect", "UsageError",
+    ),
+    "ingest": ("Snapshot", "SyncResult"),
+    "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
+    "lab": ("AsyncLab", "Lab"),
+    "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
+    "portal": ("run_here",),
+    "research": ("Thesis",),
+    "settings": ("Settings",),
+    "store": ("Store",),
+}  # fmt: skip
+_HOME = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "AsyncKalshi",
+    "AsyncLab",
+    "AsyncPages",
+    "AuthFailed",
+    "BadPayload",
+    "BadRequest",
+    "BrokenResponse",
+    "BudgetExceeded",
+    "Calibration",
+    "Candlestick",
+    "CircuitOpen",
+    "ClockSkew",
+    "Conflict",
+    "CursorLoop",
+    "Cutoff",
+    "DiskFull",
+    "Event",
+    "ExchangeStatus",
+    "Forbidden",
+    "Kalshi",
+    "Lab",
+    "LabError",
+    "Market",
+    "NotFound",
+    "OrderRejected",
+    "OrderUnknown",
+    "Orderbook",
+    "Pages",
+    "RateLimited",
+    "RequestError",
+    "Schedule",
+    "SchemaDrift",
+    "Series",
+    "Settings",
+    "Snapshot",
+    "StalledPagination",
+    "Store",
+    "StoreBusy",
+    "StoreCorrupt",
+    "StoreError",
+    "SyncResult",
+    "Thesis",
+    "TimedOut",
+    "TooLarge",
+    "Trade",
+    "TradingError",
+    "TradingOff",
+    "Unavailable",
+    "UnexpectedRedirect",
+    "UsageError",
+    "__version__",
+    "above",
+    "below",
+    "calibration",
+    "charts",
+    "frame",
+    "run_here",
+]
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log configures it
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("kalshi_lab")
+    if name == "charts":
+        return import_module("kalshi_lab.charts")
+    if name == "frame":
+        return import_module("kalshi_lab.frames").of
+    if name not in _HOME:
+        raise AttributeError(f"module 'kalshi_lab' has no attribute {name!r}")
+    return getattr(import_module(f"kalshi_lab.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

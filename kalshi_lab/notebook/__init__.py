@@ -1,0 +1,3 @@
+"""Notebooks run with parameters, and their pictures gathered on one page."""
+
+from __future__ import annotations
