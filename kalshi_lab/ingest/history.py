@@ -55,10 +55,15 @@ class SyncResult:
             f", {self.pages:,} pages in {self.seconds:.1f} s{resumed}{combos}>"
         )
 
+    def _facts(self) -> dict[str, object]:
+        combos = combos_said(self.combos_left_out, exact=self.combos_exact).removeprefix(", ") or None
+        names = ("received", "stored", "duplicate", "quarantined", "pages", "resumed_pages")
+        return {name: f"{getattr(self, name):,}" for name in names} | {"seconds": f"{self.seconds:.1f}", "combos": combos, "run": self.run_id}
+
     def _repr_html_(self) -> str:
         return markup.card(
             f"Sync of {self.dataset}",
-            {name: getattr(self, name) for name in self.__slots__ if name not in {"dataset", "combos_exact"}},
+            {name: value for name, value in self._facts().items() if value is not None},
         )
 
 

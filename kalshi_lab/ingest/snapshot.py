@@ -53,7 +53,9 @@ class Snapshot:
         )
 
     def _repr_html_(self) -> str:
-        return markup.card("Snapshot", {name: getattr(self, name) for name in self.__slots__ if name != "combos_exact"})
+        facts = {name: getattr(self, name) for name in ("time", "scope", "markets", "changed", "gone", "quarantined", "complete")}
+        combos = combos_said(self.combos_left_out, exact=self.combos_exact).removeprefix(", ")
+        return markup.card("Snapshot", facts | ({"combos": combos} if combos else {}))
 
 
 def combos_said(count: int | None, *, exact: bool) -> str:

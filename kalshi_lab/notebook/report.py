@@ -19,7 +19,7 @@ def write(path: Path, title: str, figures: Mapping[str, object], notebooks: Sequ
     cells = [cell for notebook in notebooks for cell in json.loads(notebook.read_text("utf-8"))["cells"]]
     shown = [part for cell in cells for part in _cell(cell)]
     path.write_text(markup.page(title, markup.table((), figures.items()), *shown), "utf-8")
-    return sum(part.startswith("<img") for part in shown)
+    return sum(part.count("<img ") for part in shown)
 
 
 def _cell(cell: dict[str, Any]) -> Iterable[markup.Html]:

@@ -11,6 +11,7 @@ from kalshi_lab.errors import LabError, UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+_QUIET = ["--IPKernelApp.log_level=40"]  # a kernel on loopback need not warn of eavesdroppers
 
 
 def folder() -> Path:
@@ -43,7 +44,7 @@ def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool =
     target = out / source.name
     try:
         papermill.execute_notebook(
-            str(source), str(target), dict(parameters), kernel_name="python3", progress_bar=progress, cwd=str(out)
+            str(source), str(target), dict(parameters), kernel_name="python3", progress_bar=progress, cwd=str(out), extra_arguments=_QUIET
         )
     except papermill.exceptions.PapermillExecutionError as error:
         said = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
