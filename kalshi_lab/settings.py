@@ -45,28 +45,28 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    environment: Environment = Field("prod", description="prod, demo or sim, the built-in exchange on this machine")
-    base_url: str = Field("", description="the address up to /trade-api/v2; empty: the environment's own")
+    environment: Environment = Field(default="prod", description="prod, demo or sim, the built-in exchange on this machine")
+    base_url: str = Field(default="", description="the address up to /trade-api/v2; empty: the environment's own")
     allow_unsafe_host: bool = Field(
         False, description="accept a base_url that is not the exchange's; nothing is signed for it"
     )
     home: Path | None = Field(
         None, description="the folder of the store; None: one for each environment in the user's data folder"
     )
-    tier: Tier | None = Field(None, description="the rate limit tier; None: basic, and prestige for the sim")
-    connect_timeout: float = Field(5.0, gt=0)
-    read_timeout: float = Field(15.0, gt=0)
-    deadline: float = Field(60.0, gt=0, description="for one request with all its attempts and waits")
-    attempts: int = Field(4, ge=1, le=10)
-    backoff_base: float = Field(0.5, gt=0)
-    backoff_cap: float = Field(8.0, gt=0)
-    longest_wait: float = Field(60.0, gt=0, description="the longest Retry-After that is honoured")
-    max_connections: int = Field(16, ge=1)
-    raw_cap: int = Field(32 * MIB, gt=0, description="largest body as received")
-    body_cap: int = Field(64 * MIB, gt=0, description="largest body after decompression")
-    breaker_failures: int = Field(8, ge=1, description="failures in a row after which a host is left alone")
-    breaker_rest: float = Field(20.0, gt=0, description="how long it is left alone")
-    store_wait: float = Field(10.0, gt=0, description="how long to wait for another process that holds the store")
+    tier: Tier | None = Field(default=None, description="the rate limit tier; None: basic, and prestige for the sim")
+    connect_timeout: float = Field(default=5.0, gt=0)
+    read_timeout: float = Field(default=15.0, gt=0)
+    deadline: float = Field(default=60.0, gt=0, description="for one request with all its attempts and waits")
+    attempts: int = Field(default=4, ge=1, le=10)
+    backoff_base: float = Field(default=0.5, gt=0)
+    backoff_cap: float = Field(default=8.0, gt=0)
+    longest_wait: float = Field(default=60.0, gt=0, description="the longest Retry-After that is honoured")
+    max_connections: int = Field(default=16, ge=1)
+    raw_cap: int = Field(default=32 * MIB, gt=0, description="largest body as received")
+    body_cap: int = Field(default=64 * MIB, gt=0, description="largest body after decompression")
+    breaker_failures: int = Field(default=8, ge=1, description="failures in a row after which a host is left alone")
+    breaker_rest: float = Field(default=20.0, gt=0, description="how long it is left alone")
+    store_wait: float = Field(default=10.0, gt=0, description="how long to wait for another process that holds the store")
 
     if not TYPE_CHECKING:
 

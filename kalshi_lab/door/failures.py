@@ -1,0 +1,122 @@
+"""From what went wrong to the error that says so: statuses, error bodies, and failures of the connection.
+
+Errors are built here and raised elsewhere, so that neither their cause nor their traceback holds a request.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from kalshi_lab.door.trip import Refusal
+from kalshi_lab.errors import (
+    AuthFailed,
+    BadPayload,
+    BadRequest,
+    BrokenResponse,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    RequestError,
+    TimedOut,
+    Unavailable,
+    UnexpectedRedirect,
+)
+
+if TYPE_CHECKING:
+    from kalshi_lab.door.trip import Trip
+
+_BY_STATUS: dict[int, type[RequestError]] = {
+    401: AuthFailed,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    429: RateLimited,
+}
+_BY_CLASS: dict[int, type[RequestError]] = {3: UnexpectedRedirect, 4: BadRequest, 5: Unavailable}
+_CLOSING = {b"{": b"}", b"[": b"]"}
+_EDGE = 256
+LONGEST_TEXT = 300
+
+
+def from_status(trip: Trip, body: bytes) -> RequestError:
+    """The error for an answer that is no 2xx."""
+    status = trip.status or 0
+    code, text = said(body)
+    kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, BrokenResponse)
+    message = f"the exchange answered {status}" + (f" ({code})" if code else "") + (f": {text}" if text else "")
+    hint = f"It asks to be left alone for {trip.asked:g} s" if trip.asked else ""
+    error = trip.error(kind, message, hint=hint, code=code)
+    if isinstance(error, RateLimited):
+        error.retry_after = trip.asked
+    return error
+
+
+def said(body: bytes) -> tuple[str, str]:
+    """The code and the text of an error body in any of the exchange's three shapes; other text as it is, no pages."""
+    raw = plain(body[:LONGEST_TEXT].decode("utf-8", "replace"))
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", "" if raw.startswith("<") else raw
+    found = content.get("error") or content if isinstance(content, dict) else content
+    if isinstance(found, dict):
+        code, message, details = (_word(found, name) for name in ("code", "message", "details"))
+        text = f"{message} ({details})" if message and details else message or details
+        return code, text if code or text else raw
+    return "", plain(found) if isinstance(found, str) else raw
+
+
+def _word(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    return plain(value) if isinstance(value, str) else ""
+
+
+def plain(text: str) -> str:
+    """Text of the other side made fit for one line of a message: printable, and of a bounded length."""
+    line = " ".join(text[: 2 * LONGEST_TEXT].split())
+    return "".join(letter for letter in line if letter.isprintable())[:LONGEST_TEXT]
+
+
+def not_json(trip: Trip, content_type: str, body: bytes) -> RequestError | None:
+    """The error for a 2xx answer whose type or two ends are not those of a JSON object or list; None where they are."""
+    kind = content_type.partition(";")[0].strip().lower()
+    first = body[:_EDGE].lstrip()[:1]
+    if kind == "text/html" or first == b"<":
+        return trip.error(Unavailable, "the exchange answered with a web page, as in a maintenance")
+    if (kind and not kind.endswith(("/json", "+json"))) or first not in _CLOSING:
+        return trip.error(BadPayload, f"the answer is no JSON; it begins {plain(repr(body[:60]))}")
+    if body[-_EDGE:].rstrip()[-1:] != _CLOSING[first]:
+        return trip.error(BrokenResponse, f"the answer stops in the middle, after {len(body)} bytes")
+    return None
+
+
+def from_problem(trip: Trip, problem: Exception) -> RequestError:
+    """The error for a request that got no complete answer."""
+    if isinstance(problem, Refusal):
+        return trip.error(problem.kind, problem.message)
+    if isinstance(problem, httpx.TimeoutException):
+        stage = type(problem).__name__.removesuffix("Timeout").lower()
+        return trip.error(TimedOut, f"the exchange did not answer in time ({stage} timeout)")
+    if isinstance(problem, httpx.ConnectError):
+        return _unconnected(trip, problem)
+    return trip.error(BrokenResponse, f"the answer was cut or garbled on its way ({type(problem).__name__})")
+
+
+def _unconnected(trip: Trip, problem: httpx.ConnectError) -> RequestError:
+    if _certificate(problem):
+        message = "the other side could not prove to be the exchange: its certificate is not valid for this address"
+        return trip.error(UnexpectedRedirect, message)
+    return trip.error(Unavailable, f"no connection to the exchange ({plain(str(problem))})")
+
+
+def _certificate(problem: BaseException | None) -> bool:
+    while problem is not None:
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False

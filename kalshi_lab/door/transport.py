@@ -1,0 +1,266 @@
+"""The door itself: sends calls, and returns complete 2xx replies or raises from the error tree."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from kalshi_lab.clock import Clock, SystemClock
+from kalshi_lab.door.body import read_body, read_error
+from kalshi_lab.door.breaker import Breaker, Resting
+from kalshi_lab.door.call import Call, Reply, segment
+from kalshi_lab.door.failures import from_problem, from_status, not_json
+from kalshi_lab.door.lanes import Lanes
+from kalshi_lab.door.limiter import Limiter, NoTurn
+from kalshi_lab.door.retry import Policy, Quota, asked_wait
+from kalshi_lab.door.trip import Refusal, Trip
+from kalshi_lab.errors import (
+    BrokenResponse,
+    CircuitOpen,
+    RateLimited,
+    RequestError,
+    TimedOut,
+    Unavailable,
+    UsageError,
+)
+from kalshi_lab.observe import Attempt, Observer
+
+if TYPE_CHECKING:
+    from kalshi_lab.door.breaker import Outcome
+    from kalshi_lab.settings import Settings
+
+__all__ = ["Call", "Door", "Reply", "segment"]
+
+_OK = range(200, 300)
+_NO_CONTENT = 204
+_TOO_MANY = 429
+
+
+class Door:
+    """The way to one host: its connections, rate budget, retry quota and circuit breaker.
+
+    Share one between all callers of a host. It may be used from several event loops, each with its own connections,
+    which open at the first call; close it with `aclose()` in the loop that used it. `clock` and `observer` default to
+    the machine's clock and an observer of its own.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self.observer = observer or Observer()
+        self._limiter = Limiter(*settings.read_budget, self._clock)
+        self._breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._clock)
+        self._quota = Quota()
+        self._lock = threading.Lock()
+        self._opened: dict[asyncio.AbstractEventLoop, Lanes] = {}
+        self._open = 0
+        self._closed = False
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the door holds at present: breaker state, rate (tokens/s), tokens, retry tokens, requests under way."""
+        return {
+            "breaker": self._breaker.state,
+            "rate": self._limiter.rate,
+            "tokens": self._limiter.tokens,
+            "retry_tokens": self._quota.left,
+            "open_requests": self._open,
+        }
+
+    async def send(self, call: Call) -> Reply:
+        """The exchange's 2xx reply with a JSON body; every other end is an error.
+
+        A GET that fails for a passing reason is tried again, `settings.attempts` times in all. `settings.deadline`
+        seconds are for everything: attempts, waits between them and waits for the rate budget. Other methods are sent
+        once. Calls that are still waiting when the circuit opens are not sent any more.
+
+        Raises a branch of RequestError that names the request, or UsageError for an address too long to send, a closed
+        door or a sim that is not running.
+        """
+        trip = Trip(call, self._address(call), self._clock, self._settings.deadline)
+        trip.admission = self._admitted(trip)
+        outcome: Outcome = "unknown"
+        try:
+            reply = await Policy(trip, self._settings, self._quota).run(self._attempt)
+            outcome = "alive"
+        except RequestError as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            self._breaker.settle(trip.admission, outcome)
+        self._quota.refund()
+        return reply
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections; the door sends nothing afterwards."""
+        self._closed = True
+        lanes = self._opened.pop(asyncio.get_running_loop(), None)
+        if lanes is not None:
+            await lanes.aclose()
+
+    def _address(self, call: Call) -> httpx.URL:
+        self._check_open()
+        if not self._settings.url:
+            raise UsageError("the sim is not running, so there is no address to send requests to")
+        try:
+            return httpx.URL(self._settings.url + call.path, params=call.params or None)
+        except (httpx.InvalidURL, UnicodeError):
+            message = "the parameters do not fit an address: too long, or with characters that are no text"
+            raise UsageError(message, hint="Ask for fewer at once") from None
+
+    def _admitted(self, trip: Trip) -> int:
+        try:
+            return self._breaker.admit()
+        except Resting as resting:
+            raise self._left_alone(trip, resting.seconds) from None
+
+    def _left_alone(self, trip: Trip, seconds: float) -> CircuitOpen:
+        until = self._clock.now() + timedelta(seconds=seconds)
+        message = "the exchange failed so often that it is left alone for a while"
+        error = trip.error(CircuitOpen, message, hint=f"Try again after {until:%H:%M:%S} UTC")
+        error.until = until
+        return error
+
+    async def _attempt(self, trip: Trip) -> Reply:
+        trip.queue()
+        await self._turn(trip)
+        outcome = None
+        try:
+            outcome = await self._exchange(trip)
+        finally:
+            self._record(trip, outcome)
+        self._learn(trip)
+        if isinstance(outcome, RequestError):
+            raise outcome
+        return outcome
+
+    async def _turn(self, trip: Trip) -> None:
+        """Wait for the rate budget."""
+        try:
+            await self._limiter.acquire(trip.call.cost, until=trip.started + trip.deadline)
+        except NoTurn as late:
+            message = (
+                f"the rate budget has no room for this request for {late.seconds:.1f} s, which is after its deadline"
+            )
+            error = trip.error(RateLimited, message)
+            error.retry_after = late.seconds
+            raise error from None
+
+    def _learn(self, trip: Trip) -> None:
+        if trip.status == _TOO_MANY and trip.sent_at is not None:
+            self._limiter.penalize(sent=trip.sent_at, hold=min(trip.asked or 0.0, self._settings.longest_wait))
+        elif trip.status in _OK:
+            self._limiter.recover()
+
+    def _record(self, trip: Trip, outcome: Reply | RequestError | None) -> None:
+        if trip.sent_at is None:
+            return
+        failed = "" if isinstance(outcome, Reply) else type(outcome).__name__ if outcome else "Cancelled"
+        event = Attempt(
+            at=self._clock.now(),
+            request_id=trip.request_id,
+            operation=trip.call.operation,
+            method=trip.call.method,
+            path=trip.call.path,
+            attempt=trip.attempts,
+            status=trip.status,
+            error=failed,
+            received_bytes=trip.received_bytes,
+            queued=trip.sent_at - trip.queued_at,
+            latency=self._clock.monotonic() - trip.sent_at,
+        )
+        self.observer.record(event)
+
+    async def _exchange(self, trip: Trip) -> Reply | RequestError:
+        """One request and its answer, or what went wrong: raised here it would hold httpx's objects."""
+        self._count(1)
+        try:
+            async with asyncio.timeout(trip.remaining):
+                return await self._answer(trip)
+        except Resting as resting:
+            return self._left_alone(trip, resting.seconds)
+        except TimeoutError:
+            return trip.error(TimedOut, f"there was no complete answer within the deadline of {trip.deadline:g} s")
+        except (Refusal, httpx.HTTPError, httpx.StreamError, OSError, ssl.SSLError) as problem:
+            return from_problem(trip, problem)
+        finally:
+            self._count(-1)
+
+    async def _answer(self, trip: Trip) -> Reply | RequestError:
+        async with self._lanes().one() as client:
+            self._breaker.check(trip.admission)
+            trip.depart()
+            response = await client.send(_request(client, trip), stream=True)
+            try:
+                trip.status = response.status_code
+                body = await self._body(response)
+            finally:
+                trip.received_bytes = response.num_bytes_downloaded
+                await response.aclose()
+        return self._judged(trip, response.headers, body)
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        if response.status_code not in _OK:
+            return await read_error(response)
+        return await read_body(response, raw_cap=self._settings.raw_cap, body_cap=self._settings.body_cap)
+
+    def _judged(self, trip: Trip, headers: httpx.Headers, body: bytes) -> Reply | RequestError:
+        if trip.status not in _OK:
+            trip.asked = asked_wait(headers.get("retry-after", ""), headers.get("date", ""), self._clock.now())
+            return from_status(trip, body)
+        if trip.status != _NO_CONTENT or body:
+            error = not_json(trip, headers.get("content-type", ""), body)
+            if error is not None:
+                return error
+        return self._reply(trip, body)
+
+    def _reply(self, trip: Trip, body: bytes) -> Reply:
+        return Reply(
+            call=trip.call,
+            status=trip.status or 0,
+            body=body,
+            request_id=trip.request_id,
+            attempts=trip.attempts,
+            elapsed=trip.elapsed,
+            received_bytes=trip.received_bytes,
+            at=self._clock.now(),
+        )
+
+    def _lanes(self) -> Lanes:
+        """This event loop's connections, which belong to the loop that opened them."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        lanes = self._opened.get(loop)
+        if lanes is None:
+            lanes = Lanes(self._settings)
+            with self._lock:
+                kept = {one: held for one, held in self._opened.items() if not one.is_closed()}
+                self._opened = kept | {loop: lanes}
+        return lanes
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("this client was closed", hint="Make a new one")
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._open += change
+
+
+def _request(client: httpx.AsyncClient, trip: Trip) -> httpx.Request:
+    headers = {"X-Request-Id": trip.request_id}
+    if trip.call.body is not None:
+        headers["Content-Type"] = "application/json"
+    return client.build_request(trip.call.method, trip.url, headers=headers, content=trip.call.body)
+
+
+def _outcome(error: RequestError) -> Outcome:
+    """What a failed call says of the host: an answer of any kind shows that it lives."""
+    if isinstance(error, Unavailable | TimedOut | BrokenResponse):
+        return "failed" if error.attempts else "unknown"
+    return "unknown" if error.status is None else "alive"

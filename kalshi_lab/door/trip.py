@@ -1,0 +1,96 @@
+"""One call on its way: what the retry policy, the errors and the events need to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from kalshi_lab import errors
+from kalshi_lab.observe import new_request_id
+
+if TYPE_CHECKING:
+    import httpx
+
+    from kalshi_lab.clock import Clock
+    from kalshi_lab.door.call import Call
+
+E = TypeVar("E", bound=errors.RequestError)
+
+HINTS: dict[type[errors.RequestError], str] = {
+    errors.BadRequest: "Check the arguments",
+    errors.AuthFailed: "Check the key id, the key and that both belong to this environment",
+    errors.Forbidden: "The key's scope or tier does not allow it",
+    errors.NotFound: "Check the ticker or id, and that it belongs to this environment",
+    errors.RateLimited: "Ask for less at once, or wait",
+    errors.Unavailable: "Try again later",
+    errors.TimedOut: "Try again, or allow more time with the settings deadline and read_timeout",
+    errors.BrokenResponse: "Try again",
+    errors.BadPayload: "Try again later; if it stays, the exchange has changed its answers",
+    errors.TooLarge: "Ask for less at once, or raise raw_cap and body_cap in the settings",
+    errors.UnexpectedRedirect: "Check base_url; requests go to the exchange's own address only",
+}
+
+
+class Refusal(Exception):  # noqa: N818 - never leaves the door: it becomes the RequestError that it names
+    """A reason not to go on with a request or its answer, found where the trip is not known."""
+
+    def __init__(self, kind: type[errors.RequestError], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+@dataclass(slots=True)
+class Trip:
+    """A call, its full address, its clock and deadline (seconds), and what has happened to it so far."""
+
+    call: Call
+    url: httpx.URL
+    clock: Clock
+    deadline: float
+    request_id: str = field(default_factory=new_request_id)
+    admission: int = 0
+    attempts: int = 0
+    status: int | None = None
+    received_bytes: int = 0
+    asked: float | None = None  # seconds that the last answer asked to wait
+    started: float = field(init=False)
+    queued_at: float = field(init=False)
+    sent_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.queued_at = self.clock.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call was made."""
+        return self.clock.monotonic() - self.started
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left until the deadline; negative after it."""
+        return self.deadline - self.elapsed
+
+    def queue(self) -> None:
+        """Begin to wait for the turn of the next attempt; the last answer is forgotten."""
+        self.status, self.received_bytes, self.asked, self.sent_at = None, 0, None, None
+        self.queued_at = self.clock.monotonic()
+
+    def depart(self) -> None:
+        """Count an attempt that is sent now."""
+        self.attempts += 1
+        self.sent_at = self.clock.monotonic()
+
+    def error(self, kind: type[E], message: str, *, hint: str = "", code: str = "") -> E:
+        """An error of this kind that says which request it was."""
+        return kind(
+            message,
+            hint=hint or HINTS.get(kind, ""),
+            request_id=self.request_id,
+            method=self.call.method,
+            path=self.call.path,
+            status=self.status,
+            attempts=self.attempts,
+            elapsed=self.elapsed,
+            code=code,
+        )
