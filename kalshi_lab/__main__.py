@@ -16,7 +16,7 @@ from typing import Any
 from kalshi_lab.errors import LabError
 from kalshi_lab.lab import Lab
 from kalshi_lab.notebook import report, runs
-from kalshi_lab.settings import Settings
+from kalshi_lab.settings import Environment, Settings
 
 SERIES = "KXHIGHNY"
 MARKETS = 5_000
@@ -30,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="sync, snapshot, run two notebooks, write one page")
     demo.add_argument("--home", type=Path, help="the folder for store and page; a temporary one where none is given")
-    demo.add_argument("--environment", choices=["sim", "demo", "prod"], default="sim", help="sim, on this machine, needs no network")
+    demo.add_argument(
+        "--environment", choices=["sim", "demo", "prod"], default="sim", help="sim, on this machine, needs no network"
+    )
     demo.add_argument("--series", default=SERIES, help=f"the series that the notebooks look at ({SERIES})")
     demo.add_argument("--open", action="store_true", help="show the page in a browser")
     chosen = parser.parse_args(arguments)
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def show(environment: str, home: Path | None, series: str) -> Path:
+def show(environment: Environment, home: Path | None, series: str) -> Path:
     """The demo; the path of its page."""
     began = time.monotonic()
     home = (home or Path(tempfile.mkdtemp(prefix="kalshi_lab-"))).expanduser().resolve()
@@ -88,13 +90,20 @@ def _keep(lab: Lab, exchange: Any, series: str) -> None:
 
 def _run(name: str, lab: Lab, series: str) -> Path:
     print(f"running {name}.ipynb")
-    given = {"environment": lab.settings.environment, "base_url": lab.settings.base_url, "home": str(lab.settings.folder), "series": series}
+    given = {
+        "environment": lab.settings.environment,
+        "base_url": lab.settings.base_url,
+        "home": str(lab.settings.folder),
+        "series": series,
+    }
     return runs.run(name, lab.settings.folder, given)
 
 
 def _figures(lab: Lab, series: str) -> dict[str, object]:
     """The five numbers that matter."""
-    counted = lab.sql("SELECT (SELECT count(*) FROM markets) AS markets, (SELECT count(*) FROM quotes) AS quotes").row(0)
+    counted = lab.sql("SELECT (SELECT count(*) FROM markets) AS markets, (SELECT count(*) FROM quotes) AS quotes").row(
+        0
+    )
     found = lab.calibration(series=series)
     fired = lab.alerts.history().height
     score = "none" if found.brier is None else f"{found.brier:.3f}, skill {found.skill or 0:+.2f} against the base rate"

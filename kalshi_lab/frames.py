@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import polars as pl
 
 from kalshi_lab import money
-from kalshi_lab.models.fields import NUMBERS, Column, Record, columns, readable, tidy
+from kalshi_lab.models.fields import NUMBERS, Column, Record, columns, readable, tidy, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,7 +36,8 @@ DTYPES: dict[str, pl.DataType] = {
     "time": TIME,
     "unix": TIME,
 }
-_ON_WIRE: dict[str, Any] = {"number": float, "integer": int, "unix": int, "flag": bool, "json": msgspec.Raw}
+_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_ON_WIRE: dict[str, Any] = {"number": float, "integer": _INT64, "unix": _INT64, "flag": bool, "json": msgspec.Raw}
 _PATTERNS = {"price": money.PRICE_PATTERN, "count": money.COUNTS_PATTERN, "money": money.DOLLARS_PATTERN}
 _UTC_TEXT = "%Y-%m-%dT%H:%M:%S%.fZ"
 _HEAD = re.compile(rb'^\s*\{\s*"(?:next_)?cursor"\s*:\s*("(?:[^"\\]|\\.)*"|null)')
@@ -105,7 +107,7 @@ def _fast(record: type[Record], key: str) -> Callable[[bytes], list[Any]] | None
     row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False, kw_only=True)
     page = msgspec.defstruct("Page", [("rows", list[row])], rename={"rows": key})  # type: ignore[valid-type]
     decoder = msgspec.json.Decoder(page)
-    return lambda body: decoder.decode(body).rows  # type: ignore[attr-defined, no-any-return]
+    return lambda body: decoder.decode(body).rows  # type: ignore[attr-defined]
 
 
 def _struct_field(column: Column) -> tuple[Any, ...]:
@@ -126,11 +128,8 @@ def decode(record: type[Record], body: bytes, key: str, **context: object) -> Ba
         try:
             rows = fast(body)
             values = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else ([] for _ in columns(record))
-            made = [_series(column, value) for column, value in zip(columns(record), values, strict=True)]
-            return Batch(
-                pl.DataFrame([*made, pl.Series(EXTRA, [None] * len(rows), dtype=pl.String)]), received=len(rows)
-            )
-        except (msgspec.ValidationError, OddPageError, pl.exceptions.PolarsError):
+            return Batch(_columnar(record, [*values, [None] * len(rows)]), received=len(rows))
+        except (msgspec.ValidationError, UnicodeDecodeError, OddPageError, pl.exceptions.PolarsError):
             pass  # something odd on the page: the careful road finds which row
     return rows_to_batch(record, raw_rows(body, key), context)
 
@@ -177,63 +176,80 @@ def _take(left: dict[str, Any], column: Column) -> Any:
         raise ValueError(f"no {column.wires[0]}")
     if value is not None and (column.kind in NUMBERS or column.required) and not readable(column.kind, value):
         raise ValueError(f"unreadable {column.wires[0]}: {str(value)[:60]!r}")
-    return msgspec.json.encode(value).decode() if column.kind == "json" and value is not None else value
+    return value if value is None else _written(column.kind, value)
+
+
+def _written(kind: str, value: Any) -> Any:
+    """A value as the columns expect it: nested ones as JSON text, counts and times as text where they came as whole numbers."""
+    if kind == "json":
+        return msgspec.json.encode(value).decode()
+    if kind == "count":
+        return str(value)
+    return utc(value).isoformat() if kind == "time" and isinstance(value, int) else value
 
 
 def _frame(record: type[Record], rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
     if not rows:
         return empty(record)
-    *values, extra = zip(*rows, strict=True)
-    made = [_series(column, value) for column, value in zip(columns(record), values, strict=True)]
-    return pl.DataFrame([*made, pl.Series(EXTRA, extra, dtype=pl.String)])
+    return _columnar(record, list(zip(*rows, strict=True)))
+
+
+def _columnar(record: type[Record], values: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """The typed frame of columns of values, `extra` last; texts of one kind are read in one go, whatever column they are of."""
+    table, rows = columns(record), len(values[0])
+    made: dict[int, pl.Series] = {}
+    for kind, read in _READ_TEXT.items():
+        places = [place for place, column in enumerate(table) if column.kind == kind]
+        text = pl.Series(list(chain.from_iterable(values[place] for place in places)), dtype=pl.String)
+        typed = read(text, kind)
+        made |= {place: typed.slice(turn * rows, rows).alias(table[place].name) for turn, place in enumerate(places)}
+    others = {place: _series(column, values[place]) for place, column in enumerate(table) if place not in made}
+    extra = pl.Series(EXTRA, values[-1], dtype=pl.String)
+    return pl.DataFrame([*((made | others)[place] for place in range(len(table))), extra])
 
 
 def _series(column: Column, values: Sequence[Any]) -> pl.Series:
-    """One typed column. Texts of numbers are checked by their pattern first, since casts round a seventh decimal in silence."""
+    """One typed column of a kind that is not written as text."""
     kind = column.kind
-    if kind in _PATTERNS:
-        text = pl.Series(column.name, values, dtype=pl.String)
-        if not text.str.contains(_PATTERNS[kind]).all():
-            raise OddPageError(column.name)
-        return text.cast(DTYPES[kind])
-    if kind == "time":
-        return _times(column.name, values)
     if kind == "unix":
-        return (
-            pl.from_epoch(pl.Series(column.name, values, dtype=pl.Int64), "s")
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-        )
+        seconds = pl.Series(column.name, values, dtype=pl.Int64)
+        return pl.from_epoch(seconds, "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if kind == "json":
         values = [value if isinstance(value, str | None) else _json_text(value) for value in values]
-    if kind in {"integer", "number"}:
-        return pl.Series(
-            column.name,
-            [None if v is None else (int(v) if kind == "integer" else float(v)) for v in values],
-            dtype=DTYPES[kind],
-        )
+    if kind == "integer":
+        values = [None if value is None else int(value) for value in values]
+    if kind == "number":
+        values = [None if value is None else float(value) for value in values]
     return pl.Series(column.name, values, dtype=DTYPES[kind])
 
 
+def _exact(text: pl.Series, kind: str) -> pl.Series:
+    """Texts of numbers as decimals; checked by their pattern first, since a cast rounds a seventh decimal in silence."""
+    if not text.str.contains(_PATTERNS[kind]).all():
+        raise OddPageError(kind)
+    return text.cast(DTYPES[kind])
+
+
 def _json_text(raw: msgspec.Raw) -> str | None:
-    text = bytes(raw).decode()
+    text = "null" if raw is _NULL else bytes(raw).decode()
     return None if text == "null" else text
 
 
-def _times(name: str, values: Sequence[str | None]) -> pl.Series:
-    text = pl.Series(name, [value or None for value in values], dtype=pl.String)
+def _times(text: pl.Series, _kind: str) -> pl.Series:
+    """Texts of times; an empty one is null."""
     made = text.str.to_datetime(_UTC_TEXT, time_unit="us", time_zone="UTC", strict=False)
-    if made.null_count() == text.null_count():
+    if made.null_count() == text.null_count() + (text == "").sum():
         return made
-    return pl.Series(name, [None if value is None else _utc(value) for value in text], dtype=TIME)
+    return pl.Series([None if not value else _utc(value) for value in text], dtype=TIME)
 
 
 def _utc(text: str) -> Any:
-    from kalshi_lab.models.fields import utc
-
     if not readable("time", text):
         raise OddPageError(text)
     return utc(text)
+
+
+_READ_TEXT = {"price": _exact, "count": _exact, "money": _exact, "time": _times}
 
 
 def objects(record: type[Record], body: bytes, key: str, **context: object) -> tuple[list[Any], tuple[Refused, ...]]:
@@ -256,14 +272,13 @@ def one(record: type[Record], row: Any, **context: object) -> Any:
     nested = {column.wires[0]: column.name for column in columns(record) if column.kind == "json"}
     row = {**context, **row}
     try:
-        return record.model_validate(row)
+        return record.model_validate(row, by_alias=True, by_name=False)  # the wire's "yes_bid" of old was cents
     except ValidationError as error:
         odd = {str(item["loc"][0]) for item in error.errors() if item["loc"]} & nested.keys()
         if not odd:
             raise
-    return record.model_validate(
-        {(f"raw_{nested[name]}" if name in odd else name): value for name, value in row.items()}
-    )
+    row = {(f"raw_{nested[name]}" if name in odd else name): value for name, value in row.items()}
+    return record.model_validate(row, by_alias=True, by_name=False)
 
 
 def of(records: Sequence[Record], *, exact: bool = False) -> pl.DataFrame:

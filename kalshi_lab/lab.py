@@ -14,13 +14,13 @@ import polars as pl
 from kalshi_lab import frames, markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.analysis.calibration import calibration
-from kalshi_lab.clock import Clock, SystemClock, When, moment, span
-from kalshi_lab.errors import NotFound, UsageError, one_of
+from kalshi_lab.analysis.labelled import labelled
+from kalshi_lab.clock import Clock, SystemClock, When, moment
+from kalshi_lab.errors import NotFound, UsageError
 from kalshi_lab.ingest import history
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
 from kalshi_lab.kalshi.client import AsyncKalshi
 from kalshi_lab.kalshi.params import tickers as checked_tickers
-from kalshi_lab.models.quote import mids
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
 from kalshi_lab.settings import Settings
@@ -81,10 +81,12 @@ class AsyncLab:
 
         if not settings.base_url:
             self._simulated = process.start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
-            settings = Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
+            settings = Settings(
+                **settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url}
+            )
         return settings, clock or simulated.SimulatedClock(settings.url)
 
-    # look: the live API
+    # look, which is the live API
 
     async def status(self) -> ExchangeStatus:
         """Whether the exchange is up and trading."""
@@ -180,7 +182,7 @@ class AsyncLab:
             return made
         return await self.kalshi.historical.candlesticks(ticker, interval, since=since, until=until, exact=exact)
 
-    # keep: the API into DuckDB
+    # keep, which brings the API into DuckDB
 
     async def snapshot(
         self,
@@ -231,7 +233,7 @@ class AsyncLab:
         )  # fmt: skip
         return await history.sync(self.kalshi, self.store, self.clock, ask, resume=resume, progress=progress)
 
-    # ask: DuckDB
+    # ask, which is DuckDB
 
     async def quotes(
         self, *, as_of: When | None = None, tickers: str | Iterable[str] | None = None, exact: bool = False
@@ -277,15 +279,7 @@ class AsyncLab:
         outcome Int8 (1 for YES, 0 for NO, null for neither), decided_at, priced_at, close_time. Needs `sync("markets", status="settled")`
         and `sync("candlesticks")`.
         """
-        one_of("price", price, ["mid", "last"])
-        seconds = int(span(horizon, what="horizon").total_seconds())
-        known = await queries.forecasts(self.store, f"{seconds} seconds", series)
-        chosen = mids() if price == "mid" else pl.col("last_price").cast(pl.Float64)
-        outcome = pl.when(pl.col("result") == "yes").then(1).when(pl.col("result") == "no").then(0).cast(pl.Int8)
-        kept = ("ticker", "event_ticker", "series_ticker", "category")
-        return known.select(
-            *kept, chosen.alias("price"), outcome.alias("outcome"), "decided_at", "priced_at", "close_time"
-        )
+        return await labelled(self.store, horizon=horizon, price=price, series=series)
 
     async def calibration(
         self,

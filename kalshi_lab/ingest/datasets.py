@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -130,24 +131,29 @@ def candles_of(ticker: str, minutes: int) -> Callable[[Arrived], Decoded]:
     return read
 
 
-async def candle_pages(
-    kalshi: AsyncKalshi,
-    ticker: str,
-    series_ticker: str | None,
-    minutes: int,
-    window: tuple[datetime, datetime],
-    cursor: str,
-    *,
-    historical: bool,
-) -> AsyncIterator[Arrived]:
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The candlesticks that are wanted of a market: interval, half-open window, and the side of the cutoff where they are."""
+
+    ticker: str
+    series_ticker: str | None
+    minutes: int
+    since: datetime
+    until: datetime
+    historical: bool
+
+
+async def candle_pages(kalshi: AsyncKalshi, wanted: Bars, cursor: str) -> AsyncIterator[Arrived]:
     """A market's candlesticks in bounded windows, oldest first; the cursor is the Unix second at which the next window starts."""
-    start = datetime.fromtimestamp(int(cursor), UTC) if cursor else window[0]
-    while start < window[1]:
-        end = min(start + timedelta(minutes=minutes * WINDOW), window[1])
-        if historical:
-            call, _ = kalshi.historical.candle_call(ticker, minutes, since=start, until=end)
+    start = datetime.fromtimestamp(int(cursor), UTC) if cursor else wanted.since
+    while start < wanted.until:
+        end = min(start + timedelta(minutes=wanted.minutes * WINDOW), wanted.until)
+        if wanted.historical:
+            call, _ = kalshi.historical.candle_call(wanted.ticker, wanted.minutes, since=start, until=end)
         else:
-            call, _ = kalshi.markets.candle_call(ticker, minutes, since=start, until=end, series=series_ticker)
+            call, _ = kalshi.markets.candle_call(
+                wanted.ticker, wanted.minutes, since=start, until=end, series=wanted.series_ticker
+            )
         reply = await kalshi.door.send(call)
-        yield Arrived(reply, str(unix(end)) if end < window[1] else "")
+        yield Arrived(reply, str(unix(end)) if end < wanted.until else "")
         start = end

@@ -58,7 +58,8 @@ class SyncResult:
     def _facts(self) -> dict[str, object]:
         combos = combos_said(self.combos_left_out, exact=self.combos_exact).removeprefix(", ") or None
         names = ("received", "stored", "duplicate", "quarantined", "pages", "resumed_pages")
-        return {name: f"{getattr(self, name):,}" for name in names} | {"seconds": f"{self.seconds:.1f}", "combos": combos, "run": self.run_id}
+        counts = {name: f"{getattr(self, name):,}" for name in names}
+        return counts | {"seconds": f"{self.seconds:.1f}", "combos": combos, "run": self.run_id}
 
     def _repr_html_(self) -> str:
         return markup.card(
@@ -186,10 +187,10 @@ def _markets(kalshi: AsyncKalshi, ask: Ask) -> list[Walk]:
     )
     walks = [datasets.listed("live", live, decode)]
     if ask.status in {None, "settled"}:
-        chosen = (
-            {"tickers": ask.tickers} if ask.tickers else {"event": ask.event} if ask.event else {"series": ask.series}
-        )
-        walks.append(datasets.listed("historical", kalshi.historical.markets(**chosen, combos=ask.combos), decode))  # type: ignore[arg-type]
+        series = None if ask.tickers or ask.event else ask.series
+        event = None if ask.tickers else ask.event
+        old = kalshi.historical.markets(series=series, event=event, tickers=ask.tickers or None, combos=ask.combos)
+        walks.append(datasets.listed("historical", old, decode))
     return walks
 
 
@@ -244,8 +245,9 @@ def _candles(kalshi: AsyncKalshi, clock: Clock, ask: Ask, market: dict[str, Any]
     old = settled is not None and cutoff is not None and settled < cutoff
     series = ask.series or market["series_ticker"]
     minutes = params.interval(ask.interval)
+    wanted = datasets.Bars(market["ticker"], series, minutes, since, until, historical=old)
 
     def pages(cursor: str, _seen: int) -> AsyncIterator[Any]:
-        return datasets.candle_pages(kalshi, market["ticker"], series, minutes, (since, until), cursor, historical=old)
+        return datasets.candle_pages(kalshi, wanted, cursor)
 
     return Walk(market["ticker"], pages, datasets.candles_of(market["ticker"], minutes))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.store import Connection
 
-WAITING = 12  # pages that may wait for the writer, which bounds memory
+WAITING = 32  # pages that may wait for the writer, which bounds memory
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 

@@ -53,7 +53,10 @@ class Snapshot:
         )
 
     def _repr_html_(self) -> str:
-        facts = {name: getattr(self, name) for name in ("time", "scope", "markets", "changed", "gone", "quarantined", "complete")}
+        facts = {
+            name: getattr(self, name)
+            for name in ("time", "scope", "markets", "changed", "gone", "quarantined", "complete")
+        }
         combos = combos_said(self.combos_left_out, exact=self.combos_exact).removeprefix(", ")
         return markup.card("Snapshot", facts | ({"combos": combos} if combos else {}))
 
@@ -93,7 +96,7 @@ async def snapshot(
     count, exact = (None, True) if combos or tickers else await combos_left_out(kalshi, **filters)
     run_id = new_request_id()
     time, changed, gone = await store.write(
-        lambda connection: _keep(connection, listing, scope, time, run_id, pages.refused)
+        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused)
     )
     return Snapshot(
         time,
@@ -120,6 +123,7 @@ def _keep(
     listing: pl.DataFrame,
     scope: str,
     time: datetime,
+    *,
     run_id: str,
     refused: list[frames.Refused],
 ) -> tuple[datetime, int, int]:
