@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -117,7 +116,4 @@ def _figures(lab: Lab, series: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # DuckDB 2.0 reports leaks of its own to the terminal while the interpreter winds down
+    sys.exit(main())

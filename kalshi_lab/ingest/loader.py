@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from kalshi_lab.store import writes
+from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.queries import last_run
 from kalshi_lab.store.store import fetch
 
@@ -251,7 +252,7 @@ def _fresh(connection: Connection, part: Part, rows: pl.DataFrame, run_id: str) 
             f"{where} AND known.{part.within} BETWEEN ? AND ?",
             [*bounds, *rows.select(pl.min(part.within), pl.max(part.within).alias("to")).row(0)],
         )
-    connection.register("wanted", writes.Arrow(rows.select(keys)))
+    connection.register("wanted", Arrow(rows.select(keys)))
     named = ", ".join(f"known.{key}" for key in keys)
     on = " AND ".join(f"known.{key} = wanted.{key}" for key in keys)
     known = fetch(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.store import READ, fetch, told
-from kalshi_lab.store.writes import Arrow
 
 if TYPE_CHECKING:
     import polars as pl

@@ -21,6 +21,7 @@ import polars as pl
 import polars.selectors as cs
 
 from kalshi_lab.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, UsageError, unknown
+from kalshi_lab.store.arrow import Arrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,7 @@ WRITE: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
 }
 LOCKED = "Could not set lock"
-DAMAGED = ("not a valid DuckDB", "corrupt", "Could not read enough bytes", "WAL")
+DAMAGED = ("not a valid duckdb", "corrupt", "could not read enough bytes", "wal file")
 LETTING_GO = 5.0  # seconds that cancelled work may take to let the store go
 _HOLDER = re.compile(r"held in (.*?)\. See|\(PID (\d+)\)")
 
@@ -239,7 +240,7 @@ def _nothing(_point: str) -> None:
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
     """A query's rows as an exact frame through the Arrow capsule, times shown in UTC."""
-    made = pl.DataFrame(connection.sql(sql, params=list(parameters) or None))
+    made = pl.DataFrame(Arrow(connection.sql(sql, params=list(parameters) or None)))
     zoned = cs.datetime(time_zone="*")
     return made.with_columns(zoned.dt.convert_time_zone("UTC")) if made.select(zoned).width else made
 
@@ -266,12 +267,12 @@ def told(sql: str = "") -> Iterator[None]:
         raise statement_error(error) from None
 
 
-def statement_error(error: Exception) -> StoreError:
+def statement_error(error: Exception, path: Path | None = None) -> StoreError:
     """The error for a statement that failed."""
-    text = _short(error)
-    if "No space left" in text or "disk space" in text.lower():
+    text, words = _short(error), _words(error, path)
+    if "no space left" in words or "disk space" in words:
         return DiskFull(f"the disk is full: {text}", hint="Free some space; what was kept before is safe")
-    if "checksum" in text.lower() or "corrupt" in text.lower():
+    if "checksum" in words or "corrupt" in words:
         return StoreCorrupt(f"the store's file is damaged: {text}", hint="Restore a backup, or sync into a new folder")
     return StoreError(f"the store could not do it: {text}")
 
@@ -287,11 +288,16 @@ def opening_error(error: Exception, path: Path, waited: float) -> StoreError:
         )
         busy.holder = (found[1] or f"PID {found[2]}") if found else ""
         return busy
-    if any(word in text.replace(str(path), "").replace("Corrupt", "corrupt") for word in DAMAGED):
+    if any(word in _words(error, path) for word in DAMAGED):
         return StoreCorrupt(
             f"{path} cannot be read as a store: {text}", hint="Move it away and sync again, or restore a backup"
         )
-    return statement_error(error)
+    return statement_error(error, path)
+
+
+def _words(error: Exception, path: Path | None) -> str:
+    """What DuckDB said, in lower case and without the file's path, whose words mean nothing."""
+    return _short(error).replace(str(path), "").lower()
 
 
 def make_folder(folder: Path) -> None:
@@ -300,7 +306,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / ".writable"
         probe.touch(mode=0o600)
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # somebody else may be trying the folder at the same moment
     except OSError as error:
         raise UsageError(
             f"the folder {folder} cannot be written: {error.strerror}", hint="Give another with home=..."

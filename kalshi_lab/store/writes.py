@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.store import Connection, fetch
 
 if TYPE_CHECKING:
@@ -18,17 +19,6 @@ LEDGER: dict[str, Any] = {
     "received": pl.Int64, "stored": pl.Int64, "duplicate": pl.Int64, "quarantined": pl.Int64, "sha256": pl.String,
     "request_id": pl.String, "time": pl.Datetime("us", "UTC"),
 }  # fmt: skip
-
-
-class Arrow:
-    """A frame as DuckDB takes it without pyarrow: nothing but its Arrow stream, readable more than once."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The frame as an Arrow stream."""
-        return self._frame.__arrow_c_stream__(requested_schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""The control paths outside the exchange's API, for this machine only: faults, the virtual clock, the request log, the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kalshi_lab.sim.wire import SECOND, moment
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from kalshi_lab.sim.faults import Switchboard
+    from kalshi_lab.sim.virtual import VirtualClock
+    from kalshi_lab.sim.world import World
+
+LOOPBACK = {"127.0.0.1", "::1"}
+Answer = dict[str, Any]
+
+
+class Control:
+    """Steers one running exchange."""
+
+    def __init__(self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer]) -> None:
+        self.world, self.clock, self.faults, self.log = world, clock, faults, log
+
+    def routes(self) -> list[Route]:
+        """The control paths, each refusing callers from elsewhere."""
+        listed: list[tuple[str, str, Callable[[Request], Awaitable[Answer]]]] = [
+            ("POST", "/sim/faults", self._add_fault),
+            ("DELETE", "/sim/faults", self._clear_faults),
+            ("POST", "/sim/advance", self._advance),
+            ("GET", "/sim/clock", self._now),
+            ("GET", "/sim/requests", self._requests),
+            ("POST", "/sim/reset-log", self._reset_log),
+            ("GET", "/sim/truth/{ticker}", self._truth),
+        ]
+        return [Route(path, _guarded(answer), methods=[method]) for method, path, answer in listed]
+
+    async def _add_fault(self, request: Request) -> Answer:
+        self.faults.add(await request.json())
+        return {}
+
+    async def _clear_faults(self, _request: Request) -> Answer:
+        self.faults.clear()
+        return {}
+
+    async def _advance(self, request: Request) -> Answer:
+        return {"now": moment(self.clock.advance(float((await request.json())["seconds"])))}
+
+    async def _now(self, _request: Request) -> Answer:
+        return {"now": moment(self.clock.now())}
+
+    async def _requests(self, _request: Request) -> Answer:
+        return {"requests": list(self.log)}
+
+    async def _reset_log(self, _request: Request) -> Answer:
+        self.log.clear()
+        return {}
+
+    async def _truth(self, request: Request) -> Answer:
+        now = self.clock.now()
+        return {
+            "now": moment(now),
+            "truth": self.world.truth_at(request.path_params["ticker"], now),
+            "ts": now // SECOND,
+        }
+
+
+def _guarded(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Response]]:
+    async def control(request: Request) -> Response:
+        if request.client is None or request.client.host not in LOOPBACK:
+            return JSONResponse({"error": "the control paths answer this machine only"}, 403)
+        try:
+            return JSONResponse(await answer(request))
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return control

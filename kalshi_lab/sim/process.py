@@ -1,0 +1,179 @@
+"""The simulated exchange as a process of its own, started and steered from here. Standard library only."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from http.client import HTTPConnection
+from pathlib import Path
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from kalshi_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+PREFIX = "/trade-api/v2"
+_GRACE = 5.0
+
+
+class Exchange:
+    """A running simulated exchange; leaving its `with` block, or `stop()`, ends it, and so does the end of this process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process, self.port = process, port
+
+    @property
+    def url(self) -> str:
+        """The address up to /trade-api/v2."""
+        return f"http://127.0.0.1:{self.port}{PREFIX}"
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "stopped"
+        return f"Exchange({self.url!r}, {state})"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def advance(self, seconds: float) -> str:
+        """Move the virtual clock forward; gives the new time as text."""
+        return str(self._control("POST", "/sim/advance", {"seconds": seconds})["now"])
+
+    def now(self) -> str:
+        """The virtual time as text."""
+        return str(self._control("GET", "/sim/clock")["now"])
+
+    def faults(self, path: str | None = None, kind: str = "status", **options: Any) -> None:
+        """Make requests to `path` fail ("*" means any path, a trailing "*" a prefix); without a path, end all faults.
+
+        Kinds: status, html, cut, garbled, slow, drip, drop, reset, loop, empty. Options: status (503), times (1), after (0), seconds
+        (1.0), headers, body. Raises UsageError for a kind or option that does not exist.
+        """
+        if path is None:
+            self._control("DELETE", "/sim/faults")
+        else:
+            self._control("POST", "/sim/faults", {"path": path, "kind": kind, **options})
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests served since the start or the last `reset_log`: method, path, query, status (0 where none was sent)."""
+        return list(self._control("GET", "/sim/requests")["requests"])
+
+    def reset_log(self) -> None:
+        """Forget the requests served so far."""
+        self._control("POST", "/sim/reset-log", {})
+
+    def truth(self, ticker: str) -> float:
+        """The true probability that a market pays on YES, now; after its close, its payout."""
+        return float(self._control("GET", f"/sim/truth/{ticker}")["truth"])
+
+    def stop(self) -> None:
+        """End the process and wait until it is gone."""
+        if self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.close()
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(
+                method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"}
+            )
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise UsageError(f"the simulated exchange refused {method} {path}", hint=str(answer.get("error", answer)))
+        return dict(answer)
+
+
+def start(
+    *,
+    markets: int = 5000,
+    seed: int = 7,
+    clock: Literal["live", "frozen"] = "live",
+    speed: float = 1.0,
+    prerender: bool = False,
+    delay_ms: float = 0,
+    read_tokens: float | None = None,
+    start: datetime | None = None,
+    history_days: int = 90,
+    longshot_bias: float = 0.08,
+    maker_edge: float = 0.008,
+    maker_noise: float = 0.06,
+    port: int = 0,
+    timeout: float = 30,
+) -> Exchange:
+    """Start a simulated exchange on this machine and wait until it listens.
+
+    `markets` is how many markets are open at its start time, `clock` "live" (runs with the wall clock, times `speed`) or "frozen",
+    `read_tokens` the read budget a second (12,000; a request costs 10), `delay_ms` a pause before each answer, `prerender` builds the
+    pages of the market listing before it listens, for benchmarks. The rest describes the world: see `sim.World`.
+
+    Raises UsageError when starlette or uvicorn is not installed, for a bad parameter, or when it does not listen within `timeout` seconds.
+    """
+    check_installed()
+    options: dict[str, object] = {
+        "port": port, "markets": markets, "seed": seed, "clock": clock, "speed": speed, "delay-ms": delay_ms, "read-tokens": read_tokens,
+        "start": start and start.isoformat(), "history-days": history_days,
+        "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise,
+    }  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return _launched([*flags, "--with-parent", *(["--prerender"] if prerender else [])], timeout)
+
+
+def check_installed() -> None:
+    """Raise UsageError unless starlette and uvicorn are installed."""
+    absent = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
+    if absent:
+        raise UsageError(
+            f"the simulated exchange needs {' and '.join(absent)}", hint='Install them: pip install "kalshi_lab[demo]"'
+        )
+
+
+def _launched(flags: list[str], timeout: float) -> Exchange:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
+            [sys.executable, "-m", "kalshi_lab.sim", *flags],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        line = _first_line(process, timeout)
+        if line.startswith("{"):
+            return Exchange(process, int(json.loads(line)["port"]))
+        Exchange(process, 0).stop()
+        said.seek(0)
+        reason = said.read().strip().rpartition("\n")[2] or f"it did not listen within {timeout:g} s"
+        raise UsageError(f"the simulated exchange did not start: {reason}")
+
+
+def _first_line(process: subprocess.Popen[str], timeout: float) -> str:
+    lines: Queue[str] = Queue()
+    threading.Thread(target=lambda: lines.put(process.stdout.readline() if process.stdout else ""), daemon=True).start()
+    try:
+        return lines.get(timeout=timeout)
+    except Empty:
+        return ""

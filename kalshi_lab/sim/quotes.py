@@ -1,0 +1,112 @@
+"""What makers show: a price near the truth with a planted bias, a spread, and a book of bids on both sides.
+
+Planted: log-odds are shrunk by `longshot_bias`, so cheap contracts cost too much and dear ones too little; makers err by
+`maker_noise` in log-odds; half the spread is `maker_edge` dollars for a typical market at even odds, more while much time is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kalshi_lab.sim.catalog import SERIES
+from kalshi_lab.sim.draws import Bools, Floats, Ints, expit, logit, normal, uniform
+from kalshi_lab.sim.layout import COMBINED
+from kalshi_lab.sim.paths import STEPS
+from kalshi_lab.sim.wire import DOLLAR, SECOND
+
+if TYPE_CHECKING:
+    from kalshi_lab.sim.paths import Paths
+
+_QUOTE, _SIZE = 0x5154, 0x535A
+MINUTE = 60 * SECOND
+DEPTH = 8
+_STRUCTURE = np.array([("linear_cent", "deci_cent", "tapered_deci_cent").index(spec.grid) for spec in SERIES])
+_EDGE = DOLLAR // 10
+
+
+@dataclass(frozen=True, slots=True)
+class Biases:
+    """What the makers do wrong, on purpose: see the module's first lines."""
+
+    longshot_bias: float = 0.08
+    maker_edge: float = 0.008
+    maker_noise: float = 0.06
+
+
+def tick(structure: Ints, price: Ints | Floats) -> Ints:
+    """The grid's step around a price, both in 1/10,000 dollars."""
+    outer = (price < _EDGE) | (price > DOLLAR - _EDGE)
+    return np.where((structure == 1) | ((structure == 2) & outer), 10, 100)
+
+
+class Quotes:
+    """Best bids and asks, and books, of any market at any step of its life."""
+
+    def __init__(self, paths: Paths, biases: Biases) -> None:
+        self.paths, self.biases, self.seed = paths, biases, paths.seed
+        self.events, self.markets = paths.events, paths.markets
+
+    def believed(self, market: Ints, step: Ints, chance: Floats) -> Floats:
+        """The makers' own probability: the true `chance`, shrunk towards even odds, plus their error."""
+        chance = np.clip(chance, 1e-4, 1 - 1e-4)
+        error = self.biases.maker_noise * normal(self.seed, _QUOTE, 1, market, step)
+        return expit((1.0 - self.biases.longshot_bias) * logit(chance) + error)
+
+    def sides(self, market: Ints) -> tuple[Bools, Bools]:
+        """Whether anybody bids for YES, and whether anybody bids for NO: some markets have one side or none."""
+        draw = uniform(self.seed, _QUOTE, 2, market)
+        combo = self.events.shape[self.markets.event[market]] == COMBINED
+        no_yes = np.where(combo, draw < 0.85, draw < 0.04)
+        no_no = np.where(combo, draw < 0.15, (draw < 0.02) | (draw > 0.99))
+        return ~no_yes, ~no_no
+
+    def best(self, market: Ints, step: Ints, chance: Floats | None = None) -> tuple[Ints, Ints]:
+        """Best YES bid and ask in 1/10,000 dollars; 0 and 10,000 where there is none. `chance` is the truth where it is known already."""
+        belief = self.believed(market, step, self.paths.probability(market, step) if chance is None else chance)
+        half = (
+            self.biases.maker_edge
+            * self._width(market)
+            * (0.5 + (1.0 - step / STEPS))
+            * (0.4 + 2.4 * belief * (1.0 - belief))
+        )
+        structure = _STRUCTURE[self.events.series[self.markets.event[market]]]
+        low, high = np.maximum(belief - half, 0.0) * DOLLAR, np.minimum(belief + half, 1.0) * DOLLAR
+        bid = (low // tick(structure, low)).astype(np.int64) * tick(structure, low)
+        ask = -(-high // tick(structure, high)).astype(np.int64) * tick(structure, high)
+        has_bid, has_ask = self.sides(market)
+        return np.where(has_bid, bid, 0), np.where(has_ask, ask, DOLLAR)
+
+    def _width(self, market: Ints) -> Floats:
+        return np.exp(0.5 * normal(self.seed, _QUOTE, 3, market))
+
+    def sizes(self, market: Ints, now: int, side: int, level: Ints | int) -> Ints:
+        """Contracts at a level of one side (1 YES, 0 NO), in 1/100; they change by the minute."""
+        minute = now // MINUTE
+        keys = (self.seed, _SIZE, side, minute)
+        size = np.exp(4.2 + 1.3 * normal(*keys, market, level)) * 100
+        whole = uniform(*keys, 1, market, level) < 0.7
+        return np.maximum(np.where(whole, np.round(size / 100) * 100, size), 1).astype(np.int64)
+
+    def book(self, market: int, step: int, now: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """YES bids and NO bids as (price, contracts), ascending: the best is the last."""
+        one, at = np.array([market]), np.array([step])
+        bid, ask = self.best(one, at)
+        return self._ladder(one, int(bid[0]), 1, now), self._ladder(one, DOLLAR - int(ask[0]), 0, now)
+
+    def _ladder(self, market: Ints, best: int, side: int, now: int) -> list[tuple[int, int]]:
+        if best <= 0:
+            return []
+        structure = _STRUCTURE[self.events.series[self.markets.event[market]]]
+        depth = 1 + int(uniform(self.seed, _QUOTE, 4, market)[0] * DEPTH)
+        levels = np.arange(depth)
+        gaps = 1 + (uniform(self.seed, _QUOTE, 5 + side, market, levels) ** 2 * 4).astype(np.int64)
+        prices, price = [best], best
+        for gap in gaps[1:].tolist():
+            price -= gap * int(tick(structure, np.array([price]))[0])
+            price -= price % int(tick(structure, np.array([price]))[0])
+            prices.append(price)
+        sizes = self.sizes(market, now, side, levels).tolist()
+        return [(price, size) for price, size in zip(prices, sizes, strict=True) if price > 0][::-1]
