@@ -1,0 +1,8 @@
+"""Research: theses that are written down with the prices of their moment and judged by the exchange's own results."""
+
+from __future__ import annotations
+
+from kalshi_lab.research.record import Thesis, ThesisMarket
+from kalshi_lab.research.scoring import Score
+
+__all__ = ["Score", "Thesis", "ThesisMarket"]
