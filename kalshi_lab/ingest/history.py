@@ -156,7 +156,8 @@ def _result(ask: Ask, done: Loaded, seconds: float, count: int | None, exact: bo
 async def _left_out(kalshi: AsyncKalshi, ask: Ask) -> tuple[int | None, bool]:
     if ask.dataset != "markets" or ask.combos or ask.tickers:
         return None, True
-    return await combos_left_out(kalshi, status=ask.status, series=ask.series, event=ask.event)
+    count, exact = await combos_left_out(kalshi, status=ask.status, series=ask.series, event=ask.event)
+    return count, exact and ask.status not in {None, "settled"}  # nothing counts those that are historical by now
 
 
 async def _walks(kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, progress: bool | None) -> list[Walk]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.store import Connection
 
+TOGETHER = 24  # pages in one transaction, about
+SOON = 0.03  # seconds in which the next page arrives where the network is fast
 WAITING = 32  # pages that may wait for the writer, which bounds memory
+BURST = 1.0  # seconds for which the file may stay open while pages keep arriving, before others get their turn
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 
@@ -81,6 +85,7 @@ class _Item:
     page: int
     arrived: Arrived
     decoded: Decoded
+    sha256: str
 
 
 @dataclass
@@ -99,6 +104,7 @@ class Load:
     def __post_init__(self) -> None:
         self.done = Loaded(self.run_id)
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(WAITING)
+        self._ended = False
 
     async def run(self, walks: Sequence[Walk], *, resume: bool = True) -> Loaded:
         """Walk all, write all; an error of a walk is raised after everything that arrived before it is kept."""
@@ -119,7 +125,8 @@ class Load:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in walking:
-            task.result()
+            if not task.cancelled():  # what was ended because another walk failed has nothing to tell
+                task.result()
         end = writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", self.clock.now())
         await self.store.write(
             lambda connection: writes.enter(connection, [end])
@@ -150,23 +157,48 @@ class Load:
         async with turns:
             async for arrived in walk.pages(cursor, seen):
                 page += 1
-                decoded = await asyncio.to_thread(walk.decode, arrived)
-                await self._queue.put(_Item(walk, page, arrived, decoded))
+                await self._queue.put(await asyncio.to_thread(_item, walk, page, arrived))
 
     async def _write_all(self) -> None:
-        open_ = True
-        while open_:
-            items = [await self._queue.get()]
-            while not self._queue.empty():
-                items.append(self._queue.get_nowait())
-            open_ = None not in items
-            pages = [item for item in items if item is not None]
-            if pages:
-                now = self.clock.now()  # a simulated exchange's clock is asked over the network: before the transaction
-                counted = await self.store.write(
-                    lambda connection, pages=pages, now=now: self._keep(connection, pages, now)  # type: ignore[misc]
-                )
-                self._count(counted)
+        """Write pages until the end comes; the file stays open only for pages that are waiting already, and not for long."""
+        waiting = await self._next()
+        while waiting:
+            over = self.clock.monotonic() + BURST
+            async with self.store.burst() as burst:
+                while waiting:
+                    now = (
+                        self.clock.now()
+                    )  # a simulated exchange's clock is asked over the network: before the transaction
+                    self._count(await burst.write(partial(self._keep, items=waiting, now=now)))
+                    more = self.clock.monotonic() < over
+                    waiting = await self._gathered(self._arrived()) if more else []
+            waiting = waiting or await self._next()
+
+    async def _next(self) -> list[_Item]:
+        """All pages that have arrived, waiting for the first; none at the end."""
+        if self._ended:
+            return []
+        first = await self._queue.get()
+        self._ended = first is None
+        return [] if first is None else await self._gathered([first])
+
+    async def _gathered(self, found: list[_Item]) -> list[_Item]:
+        """These pages and those that follow at once: few large transactions are much faster than many small ones."""
+        before = 0
+        while before < len(found) < TOGETHER and not self._ended:
+            before = len(found)
+            await self.clock.sleep(SOON)
+            found += self._arrived()
+        return found
+
+    def _arrived(self) -> list[_Item]:
+        """The pages that wait already."""
+        found = []
+        while not self._ended and not self._queue.empty():
+            item = self._queue.get_nowait()
+            self._ended = item is None
+            found += [] if item is None else [item]
+        return found
 
     def _keep(self, connection: Connection, items: Sequence[_Item], now: datetime) -> list[writes.Page]:
         """Write the rows of some pages and enter the pages, in one transaction."""
@@ -221,10 +253,9 @@ class Load:
     def _page(self, item: _Item, stored: int, now: datetime) -> writes.Page:
         reply, decoded = item.arrived.reply, item.decoded
         left = decoded.received - len(decoded.refused) - stored
-        digest = hashlib.sha256(reply.body).hexdigest()
         return writes.Page(
             self.run_id, self.dataset, self.scope, item.walk.name, item.page, item.arrived.cursor,
-            decoded.received, stored, left, len(decoded.refused), digest, reply.request_id, now,
+            decoded.received, stored, left, len(decoded.refused), item.sha256, reply.request_id, now,
         )  # fmt: skip
 
     def _count(self, pages: Sequence[writes.Page]) -> None:
@@ -238,6 +269,10 @@ class Load:
             quarantined=now.quarantined + sum(page.quarantined for page in pages),
         )
         self.progress.advance(sum(page.received for page in pages))
+
+
+def _item(walk: Walk, page: int, arrived: Arrived) -> _Item:
+    return _Item(walk, page, arrived, walk.decode(arrived), hashlib.sha256(arrived.reply.body).hexdigest())
 
 
 def _fresh(connection: Connection, part: Part, rows: pl.DataFrame, run_id: str) -> pl.Series:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
 from kalshi_lab import frames, markup
@@ -130,7 +132,7 @@ def _keep(
     """Write the changes, the markets not met before, and the row that says the look was made; its time, how many changed and left."""
     time = _after_last(connection, scope, time)
     keyframe = _is_first_of_day(connection, scope, time)
-    changes, gone = _changes(fetch(connection, LAST, [scope]), listing, everything=keyframe)
+    changes, gone = _changes(fetch(connection, LAST, [scope]), listing, _named(refused), everything=keyframe)
     stamp = {"time": pl.lit(time, pl.Datetime("us", "UTC")), "scope": pl.lit(scope)}
     writes.insert(connection, "quotes", pl.concat([changes, gone]).with_columns(**stamp).sort("ticker"))
     seen = {"run_id": pl.lit(run_id), "seen_at": pl.lit(time, pl.Datetime("us", "UTC"))}
@@ -169,10 +171,30 @@ def _is_first_of_day(connection: Connection, scope: str, time: datetime) -> bool
     return not writes.rows(connection, sql, [scope, time])[0]["n"]
 
 
-def _changes(last: pl.DataFrame, listing: pl.DataFrame, *, everything: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The quotes that differ from the last ones known, and a row for each market that is in the listing no longer."""
+def _named(refused: list[frames.Refused]) -> list[str]:
+    """The tickers of rows that could not be read, where they have one."""
+    found = []
+    for row in refused:
+        with suppress(ValueError):
+            found.append(msgspec.json.decode(row.raw, type=_Named).ticker)
+    return found
+
+
+class _Named(msgspec.Struct):
+    ticker: str
+
+
+def _changes(
+    last: pl.DataFrame, listing: pl.DataFrame, unread: list[str], *, everything: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The quotes that differ from the last ones known, and a row for each market that is in the listing no longer.
+
+    Markets whose row could not be read are still there, with the quote that they had.
+    """
     now = listing.select("ticker", *QUOTE).with_columns(gone=pl.lit(value=False))
     here = last.filter(~pl.col("gone"))
+    stands = here.filter(pl.col("ticker").is_in(unread)).join(now, on="ticker", how="anti")
+    now = pl.concat([now, stands.select(now.columns)])
     gone = here.join(now, on="ticker", how="anti").with_columns(gone=pl.lit(value=True)).select(now.columns)
     if everything or not here.height:
         return now, gone

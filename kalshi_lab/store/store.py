@@ -12,7 +12,7 @@ import random
 import re
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,7 @@ from kalshi_lab.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, Usa
 from kalshi_lab.store.arrow import Arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ READ: dict[str, str | bool | int | float | list[str]] = {
 }
 WRITE: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.5.0",
+    "checkpoint_threshold": "512MB",  # written out when the file is closed, not in the middle of a burst
     "autoinstall_known_extensions": "false",
     "python_enable_replacements": "false",
 }
@@ -130,6 +131,18 @@ class Store:
         """Do work inside one transaction: all of it is kept, or nothing."""
         return await self._away(lambda job: self._write(job, work))
 
+    @asynccontextmanager
+    async def burst(self) -> AsyncIterator[Burst]:
+        """Several transactions in a row on one opening of the file, for work that is waiting already.
+
+        Closing the file writes out what the transactions left in its log, which for a bulk load costs as much as the rows themselves.
+        """
+        held = ExitStack()
+        try:
+            yield Burst(self, await self._away(lambda job: self._hold(job, held)))
+        finally:
+            await asyncio.shield(asyncio.to_thread(held.close))
+
     async def select(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """A user's own query: one SELECT, read-only, nothing outside the store.
 
@@ -172,6 +185,16 @@ class Store:
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
             return in_transaction(connection, work, self.reached)
 
+    def _hold(self, job: Job, held: ExitStack) -> Connection:
+        self._prepare(job)
+        held.enter_context(self._gate.enter(write=True))
+        return held.enter_context(self._open(job, read_only=False))
+
+    def _within(self, job: Job, connection: Connection, work: Callable[[Connection], T]) -> T:
+        job.holds(connection)
+        with told():
+            return in_transaction(connection, work, self.reached)
+
     def _prepare(self, job: Job) -> None:
         """Make the folder, the file and its tables, once."""
         if self._ready:
@@ -206,6 +229,18 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.path}>"
+
+
+class Burst:
+    """The store, open for several transactions."""
+
+    def __init__(self, store: Store, connection: Connection) -> None:
+        self._store = store
+        self._connection = connection
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do work inside one transaction: all of it is kept, or nothing."""
+        return await self._store._away(lambda job: self._store._within(job, self._connection, work))  # noqa: SLF001 - its own store
 
 
 def _create(connection: Connection) -> None:
