@@ -62,7 +62,10 @@ def span(value: timedelta | str, *, what: str = "span") -> timedelta:
     match = _SPAN.match(str(value).strip().lower())
     if not match:
         raise UsageError(f"{what} {value!r} is no length of time", hint='Write it like "15m", "24h", "7d" or "2w"')
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        raise UsageError(f"{what} {value!r} is too long") from None
 
 
 def moment(value: When, *, now: datetime, what: str = "time") -> datetime:
@@ -70,6 +73,15 @@ def moment(value: When, *, now: datetime, what: str = "time") -> datetime:
 
     A datetime without a zone is refused, since guessing one moves data by hours; ISO text without one is read as UTC.
     """
+    try:
+        return _moment(value, now, what)
+    except (OverflowError, OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{what} {value!r} is out of range", hint="Years 1 to 9999 can be given") from None
+
+
+def _moment(value: When, now: datetime, what: str) -> datetime:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise UsageError(f"{what} {value.isoformat()} has no time zone", hint="Use datetime(..., tzinfo=UTC)")
@@ -78,19 +90,22 @@ def moment(value: When, *, now: datetime, what: str = "time") -> datetime:
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     if isinstance(value, timedelta):
         return now - value
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
-    if _SPAN.match(value.strip().lower()):
-        return now - span(value)
-    return _from_text(value, what)
+    if not isinstance(value, str):
+        raise _no_time(what, value)
+    return now - span(value, what=what) if _SPAN.match(value.strip().lower()) else _from_text(value, what)
+
+
+def _no_time(what: str, value: object) -> UsageError:
+    return UsageError(f"{what} {value!r} is no time", hint='Write it like "2026-11-22", "2026-11-22T14:00:00Z" or "7d"')
 
 
 def _from_text(text: str, what: str) -> datetime:
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
-        hint = 'Write it like "2026-11-22", "2026-11-22T14:00:00Z" or "7d"'
-        raise UsageError(f"{what} {text!r} is no time", hint=hint) from None
+        raise _no_time(what, text) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 

@@ -230,6 +230,7 @@ def one_of(what: str, value: object, allowed: Iterable[str], *, also: dict[str, 
 def unknown(what: str, asked: str, words: Iterable[str], *, extra: Iterable[str] = ()) -> UsageError:
     """The UsageError for a word that is not among `words`, with the nearest match."""
     words = list(words)
-    near = get_close_matches(asked.lower(), [*words, *extra], n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    folded = {word.lower(): word for word in [*extra, *words]}
+    near = get_close_matches(asked.lower(), folded, n=1, cutoff=0.5)
+    hint = f"Did you mean {folded[near[0]]!r}? " if near else ""
     return UsageError(f"unknown {what} {asked!r}", hint=f"{hint}Allowed: {', '.join(words)}")

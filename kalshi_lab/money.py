@@ -14,7 +14,7 @@ COUNT_SCALE = 2
 DOLLARS_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$"
 COUNTS_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
 PRICE_PATTERN = r"^-?[0-9]{1,3}(\.[0-9]{1,6})?$"
-_DOLLARS, _COUNTS = re.compile(DOLLARS_PATTERN), re.compile(COUNTS_PATTERN)
+_DOLLARS, _COUNTS, _PRICE = re.compile(DOLLARS_PATTERN), re.compile(COUNTS_PATTERN), re.compile(PRICE_PATTERN)
 
 
 def dollars(value: str | int | Decimal) -> Decimal:
@@ -23,6 +23,16 @@ def dollars(value: str | int | Decimal) -> Decimal:
     Raises ValueError for anything else: a float, an exponent, a seventh decimal.
     """
     return _exact(value, _DOLLARS, "dollars", PRICE_SCALE)
+
+
+def price(value: object) -> Decimal:
+    """A price in dollars as an exact decimal, from text like "0.4200"; at most 6 decimals, below 1000.
+
+    Raises ValueError for anything else, a whole number too: it could be cents.
+    """
+    if isinstance(value, int):
+        raise ValueError("a price comes as text of dollars, not as a whole number, which could be cents")
+    return _exact(value, _PRICE, "a price in dollars", PRICE_SCALE)
 
 
 def contracts(value: str | int | Decimal) -> Decimal:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 from collections import defaultdict, deque
@@ -92,7 +93,7 @@ def _percentiles(operation: str, recent: list[Attempt]) -> dict[str, float | Non
 
 def _at(ordered: list[float], share: float) -> float | None:
     """The nearest-rank percentile of sorted values; None for none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
 
 
 def _to_log(attempt: Attempt) -> None:

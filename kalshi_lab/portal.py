@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import functools
 import importlib.util
 import inspect
@@ -74,12 +73,18 @@ class Portal:
 
 async def _until_ended(work: Coroutine[Any, Any, T], ended: threading.Event) -> T:
     """The work, and a flag that it let go of everything: a cancelled future is done before its coroutine is."""
+    task = cast("asyncio.Task[T]", asyncio.current_task())
+    task.add_done_callback(_looked_at)
     try:
         return await work
-    except asyncio.CancelledError:
-        raise concurrent.futures.CancelledError from None
     finally:
         ended.set()
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    """Take the error of a call that nobody waits for any more, which asyncio would print into some later cell."""
+    if not task.cancelled():
+        task.exception()
 
 
 PORTAL = Portal()

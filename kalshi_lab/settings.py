@@ -45,7 +45,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    environment: Environment = Field(default="prod", description="prod, demo or sim, the built-in exchange on this machine")
+    environment: Environment = Field(
+        default="prod", description="prod, demo or sim, the built-in exchange on this machine"
+    )
     base_url: str = Field(default="", description="the address up to /trade-api/v2; empty: the environment's own")
     allow_unsafe_host: bool = Field(
         False, description="accept a base_url that is not the exchange's; nothing is signed for it"
@@ -66,7 +68,9 @@ class Settings(BaseModel):
     body_cap: int = Field(default=64 * MIB, gt=0, description="largest body after decompression")
     breaker_failures: int = Field(default=8, ge=1, description="failures in a row after which a host is left alone")
     breaker_rest: float = Field(default=20.0, gt=0, description="how long it is left alone")
-    store_wait: float = Field(default=10.0, gt=0, description="how long to wait for another process that holds the store")
+    store_wait: float = Field(
+        default=10.0, gt=0, description="how long to wait for another process that holds the store"
+    )
 
     if not TYPE_CHECKING:
 
@@ -88,6 +92,8 @@ class Settings(BaseModel):
         if not self.base_url:
             return self
         parts = urlsplit(self.base_url)
+        if parts.username or parts.password:
+            raise ValueError("base_url holds a user name or a password, which is never sent")
         known = f"https://{parts.hostname}{PREFIX}" == self.base_url and parts.hostname in HOSTS[self.environment]
         if not known and not self.allow_unsafe_host:
             hosts = ", ".join(HOSTS[self.environment]) or "none, the sim's address is its own"
@@ -95,7 +101,7 @@ class Settings(BaseModel):
                 f"base_url {self.base_url!r} is not the exchange's address in {self.environment} (its hosts: {hosts}); "
                 "allow_unsafe_host=True accepts it, unsigned"
             )
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ValueError(f"base_url {self.base_url!r} is no plain http(s) address")
         return self
 

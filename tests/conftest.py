@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from kalshi_lab.sim import Exchange, process
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - names to compare with, nothing is bound
+
+settings.register_profile("steady", derandomize=True, deadline=None)  # the same examples on every run and every machine
+settings.load_profile("steady")
 
 
 class NetworkUsedError(AssertionError):

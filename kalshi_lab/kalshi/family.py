@@ -39,7 +39,7 @@ def envelope(reply: Reply, *required: str) -> dict[str, Any]:
     """The answer as a mapping that has the required keys; BadPayload otherwise."""
     try:
         found = msgspec.json.decode(reply.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
     missing = [key for key in required if key and (not isinstance(found, dict) or key not in found)]
     if missing or not isinstance(found, dict):

@@ -40,13 +40,13 @@ class AsyncHistorical(Family):
         max_pages: int | None = None,
     ) -> AsyncPages[Market]:
         """Markets settled before the cutoff; of series, event and tickers only one may be given."""
-        if sum(bool(choice) for choice in (series, event, tickers)) > 1:
+        if sum(choice is not None for choice in (series, event, tickers)) > 1:
             raise UsageError("historical markets take one filter", hint="Give a series, an event or tickers")
         asked = params.given(
-            series_ticker=series and params.ticker(series, "series"),
-            event_ticker=event and params.ticker(event, "event"),
-            tickers=",".join(params.tickers(tickers)) if tickers else None,
-            mve_filter=None if combos or tickers else "exclude",
+            series_ticker=params.filtered(series, "series"),
+            event_ticker=params.filtered(event, "event"),
+            tickers=params.listed(tickers),
+            mve_filter=None if combos or tickers is not None else "exclude",
         )
         listing = Listing(
             Market, "markets", Call("get_historical_markets", "/historical/markets", asked), ("ticker",), PAGE
@@ -70,7 +70,7 @@ class AsyncHistorical(Family):
         max_pages: int | None = None,
     ) -> AsyncPages[Trade]:
         """Public trades from before the cutoff, newest first."""
-        asked = params.given(ticker=ticker and params.ticker(ticker))
+        asked = params.given(ticker=params.filtered(ticker))
         asked += params.window(since, until, now=self._clock.now())
         listing = Listing(
             Trade, "trades", Call("get_trades_historical", "/historical/trades", asked), ("trade_id",), PAGE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import frames
 from kalshi_lab.door import Call, Reply, segment
@@ -14,12 +14,12 @@ from kalshi_lab.models import Candlestick, Market, Orderbook, Trade
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from kalshi_lab.clock import When
-    from collections.abc import Iterable
-
     import polars as pl
+
+    from kalshi_lab.clock import When
 
 PAGE = 1000
 BATCH = 100  # tickers in one request for books or candlesticks, at most
@@ -44,10 +44,10 @@ def market_filters(
         )
     asked = params.given(
         status=params.status(status),
-        series_ticker=series and params.ticker(series, "series"),
-        event_ticker=event and params.ticker(event, "event"),
-        tickers=",".join(params.tickers(tickers)) if tickers else None,
-        mve_filter=params.combos(combos) if not tickers else None,
+        series_ticker=params.filtered(series, "series"),
+        event_ticker=params.filtered(event, "event"),
+        tickers=params.listed(tickers),
+        mve_filter=params.combos(combos) if tickers is None else None,
     )
     for name in used:
         asked += params.window(*windows[name], now=now, names=(f"min_{name}_ts", f"max_{name}_ts"))
@@ -107,7 +107,7 @@ class AsyncMarkets(Family):
         max_pages: int | None = None,
     ) -> AsyncPages[Trade]:
         """Public trades, newest first, of one market or of all."""
-        asked = params.given(ticker=ticker and params.ticker(ticker), is_block_trade=block_trades)
+        asked = params.given(ticker=params.filtered(ticker), is_block_trade=block_trades)
         asked += params.window(since, until, now=self._clock.now())
         listing = Listing(Trade, "trades", Call("get_trades", "/markets/trades", asked), ("trade_id",), PAGE)
         return AsyncPages(
@@ -127,6 +127,8 @@ class AsyncMarkets(Family):
             "get_market_orderbooks", "/markets/orderbooks", tuple(("tickers", name) for name in names)
         )
         rows = envelope(reply, "orderbooks")["orderbooks"] or []
+        if not all(isinstance(row, dict) for row in rows):
+            raise bad_payload(reply, "a book that is no object")
         books = {row.get("ticker"): _book(reply, str(row.get("ticker")), row.get("orderbook_fp")) for row in rows}
         return tuple(books.get(name, Orderbook(name)) for name in names)
 
@@ -177,14 +179,14 @@ def candles(reply: Reply, ticker: str, minutes: int) -> frames.Batch:
             rows = frames.raw_rows(body, "markets")
             body = bytes(rows[0]) if rows else b'{"candlesticks": []}'
         batch = frames.decode(Candlestick, body, "candlesticks", ticker=ticker, interval_minutes=minutes)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
     return frames.Batch(batch.frame.sort("end_time"), batch.refused, batch.received)
 
 
-def _book(reply: Reply, ticker: str, row: object) -> Orderbook:
+def _book(reply: Reply, ticker: str, row: Any) -> Orderbook:
     try:
-        return Orderbook.from_wire(ticker, row if isinstance(row, dict) else {})
+        return Orderbook.from_wire(ticker, {} if row is None else row)
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise bad_payload(reply, f"unreadable book level: {error}") from None
 

@@ -6,6 +6,7 @@ The next page is in flight while this one is decoded, since its cursor is cut ou
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -122,7 +123,7 @@ class AsyncPages(Generic[R]):
             return ""
         try:
             return frames.next_cursor(reply.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_payload(reply, str(error)) from None
 
     def _enough(self, seen: int, pages: int) -> bool:
@@ -259,28 +260,32 @@ class paged(Generic[P, R]):
         def call(*args: P.args, **kwargs: P.kwargs) -> Pages[R]:
             return Pages(method(facade._twin, *args, **kwargs))
 
-        return cast("Callable[P, Pages[R]]", presented(call, method))
+        shown = presented(call, method)
+        signature = inspect.signature(shown)
+        found = str(signature.return_annotation).removeprefix("Async")
+        shown.__signature__ = signature.replace(return_annotation=found)  # type: ignore[attr-defined]
+        return cast("Callable[P, Pages[R]]", shown)
 
 
 def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
     """A page as an exact frame; BadPayload where it is no page of this listing."""
     try:
         return frames.decode(listing.record, reply.body, listing.key)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
 
 
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
     try:
         return frames.objects(listing.record, reply.body, listing.key)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
 
 
 def _rows(reply: Reply, key: str) -> list[Any]:
     try:
         return list(frames.raw_rows(reply.body, key))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
 
 

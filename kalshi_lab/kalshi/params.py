@@ -27,12 +27,12 @@ ANSWERED = {
 }
 INTERVALS = {"1m": 1, "1h": 60, "1d": 1440}
 DEEPEST = 100  # levels of a book
-_TICKER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
+_TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def ticker(value: str, what: str = "ticker") -> str:
     """A ticker that can stand in a path: letters, digits, dots, dashes; upper case."""
-    if not isinstance(value, str) or not _TICKER.match(value):
+    if not isinstance(value, str) or not _TICKER.fullmatch(value):
         raise UsageError(f"{what} {str(value)[:80]!r} is malformed", hint="Tickers look like KXHIGHNY-26NOV22-B50.5")
     if value != value.upper():
         raise UsageError(f"{what} {value!r} is not in upper case", hint=f"Did you mean {value.upper()!r}?")
@@ -45,6 +45,16 @@ def tickers(values: str | Iterable[str], *, most: int | None = None) -> list[str
     if not found or (most is not None and len(found) > most):
         raise UsageError(f"{len(found)} tickers were given", hint=f"Give 1 to {most}" if most else "Give at least one")
     return found
+
+
+def filtered(value: str | None, what: str = "ticker") -> str | None:
+    """A ticker to filter by; None for no filter, while an empty text is refused, since it would ask for everything."""
+    return None if value is None else ticker(value, what)
+
+
+def listed(values: str | Iterable[str] | None) -> str | None:
+    """Tickers to filter by as one parameter; None for no filter, while an empty list is refused."""
+    return None if values is None else ",".join(tickers(values))
 
 
 def status(value: str | None, allowed: Sequence[str] = STATUSES) -> str | None:

@@ -77,8 +77,8 @@ class AsyncEvents(Family):
         """
         asked = params.given(
             status=params.status(status, params.EVENT_STATUSES),
-            series_ticker=series and params.ticker(series, "series"),
-            tickers=",".join(params.tickers(tickers)) if tickers else None,
+            series_ticker=params.filtered(series, "series"),
+            tickers=params.listed(tickers),
             with_nested_markets=markets or None,
         )
         now = self._clock.now()
@@ -98,7 +98,11 @@ class AsyncEvents(Family):
         limit: int | None = None,
     ) -> AsyncPages[Event]:
         """Events of combos."""
-        asked = params.given(series_ticker=series, collection_ticker=collection, with_nested_markets=markets or None)
+        asked = params.given(
+            series_ticker=params.filtered(series, "series"),
+            collection_ticker=params.filtered(collection, "collection"),
+            with_nested_markets=markets or None,
+        )
         call = Call("get_multivariate_events", "/events/multivariate", asked)
         return AsyncPages(
             self._door, Listing(Event, "events", call, ("event_ticker",), EVENT_PAGE), limit=params.limit(limit)

@@ -38,6 +38,13 @@ def _optional(read: Callable[[Any], V]) -> Callable[[Any], V | None]:
 
 def utc(value: object) -> datetime:
     """A UTC-aware time from RFC 3339 text, Unix seconds or an aware datetime; ValueError for anything else."""
+    try:
+        return _utc(value)
+    except (OverflowError, OSError):
+        raise ValueError(f"a time out of range: {str(value)[:40]!r}") from None
+
+
+def _utc(value: object) -> datetime:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -56,13 +63,18 @@ def _micro(text: str) -> str:
 def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"no whole number: {str(value)[:40]!r}")
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"a whole number beyond 64 bits: {str(value)[:40]!r}")
     return int(value)
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"no number: {str(value)[:40]!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"a number out of range: {str(value)[:40]!r}") from None
 
 
 def _is(kind: type) -> Callable[[Any], Any]:
@@ -77,7 +89,7 @@ def _is(kind: type) -> Callable[[Any], Any]:
 READERS: dict[str, Callable[[Any], Any]] = {
     "key": _is(str),
     "text": _is(str),
-    "price": money.dollars,
+    "price": money.price,
     "money": money.dollars,
     "count": money.contracts,
     "integer": _integer,
@@ -87,11 +99,24 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "unix": utc,
     "json": lambda value: value,
 }
+SHOWN = {
+    "key": "String",
+    "text": "String",
+    "json": "String, JSON",
+    "price": "Decimal(9, 6)",
+    "count": "Decimal(18, 2)",
+    "money": "Decimal(18, 6)",
+    "number": "Float64",
+    "integer": "Int64",
+    "flag": "Boolean",
+    "time": "Datetime(us, UTC)",
+    "unix": "Datetime(us, UTC)",
+}
 NUMBERS = frozenset({"price", "money", "count", "integer", "number", "unix"})
 
 Key = Annotated[str, Kind("key")]
 Text = Annotated[str | None, Kind("text")]
-Price = Annotated[Decimal | None, BeforeValidator(_optional(money.dollars)), Kind("price")]
+Price = Annotated[Decimal | None, BeforeValidator(_optional(money.price)), Kind("price")]
 Money = Annotated[Decimal | None, BeforeValidator(_optional(money.dollars)), Kind("money")]
 Count = Annotated[Decimal | None, BeforeValidator(_optional(money.contracts)), Kind("count")]
 Integer = Annotated[int | None, BeforeValidator(_optional(_integer)), Kind("integer")]
@@ -122,6 +147,13 @@ class Record(BaseModel):
     nested: ClassVar[tuple[str, ...]] = ()  # groups of fields that the wire nests and the record spreads out
     apart: ClassVar[tuple[str, ...]] = ()  # wire keys that hold records of another kind
     title_field: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Every record's docstring lists its fields, which are the columns of its frames, so that the list cannot fall behind."""
+        super().__pydantic_init_subclass__(**kwargs)
+        rows = [f"    {column.name} ({SHOWN[column.kind]}): {column.doc}" for column in columns(cls)]
+        cls.__doc__ = "\n".join([cls.__doc__ or "", "", "Fields, and columns of its frames (exact dtypes):", *rows])
 
     @model_validator(mode="before")
     @classmethod

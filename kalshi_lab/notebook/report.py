@@ -44,7 +44,9 @@ def _output(output: dict[str, Any]) -> Iterable[markup.Html]:
     if "image/png" in data:
         yield markup.png(base64.b64decode(data["image/png"]), plain)
     elif "text/html" in data and "widget" not in "".join(data):
-        yield markup.Html(_text(data["text/html"]))  # made by markup or Polars, which escape; the page's policy allows no script
+        yield markup.Html(
+            _text(data["text/html"])
+        )  # made by markup or Polars, which escape; the page's policy allows no script
     elif plain and "application/vnd.jupyter.widget-view+json" not in data and output.get("name") != "stderr":
         yield markup.tag("pre", plain)
 

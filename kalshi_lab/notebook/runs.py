@@ -44,11 +44,19 @@ def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool =
     target = out / source.name
     try:
         papermill.execute_notebook(
-            str(source), str(target), dict(parameters), kernel_name="python3", progress_bar=progress, cwd=str(out), extra_arguments=_QUIET
+            str(source),
+            str(target),
+            dict(parameters),
+            kernel_name="python3",
+            progress_bar=progress,
+            cwd=str(out),
+            extra_arguments=_QUIET,
         )
     except papermill.exceptions.PapermillExecutionError as error:
         said = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
-        raise LabError(f"{source.name}, cell {error.exec_count} failed: {said}", hint=f"What ran is in {target}") from None
+        raise LabError(
+            f"{source.name}, cell {error.exec_count} failed: {said}", hint=f"What ran is in {target}"
+        ) from None
     return target
 
 

@@ -167,7 +167,7 @@ class Names:
 
     def _ladder(self, event: int, market: int) -> MarketText:
         floor, place = float(self._floors[market]), int(self.markets.place[market])
-        city, when = self.spec(event).subject, self.event(event).sub_title.lower()
+        city, when = self.spec(event).subject, self.event(event).sub_title.replace("On ", "on ", 1)
         low, high = f"{floor:.0f}°", f"{floor + 1:.0f}°"
         strikes: tuple[float | None, float | None] = (floor, floor + 1)
         yes, rule, kind = f"{low} to {high}", f"between {low} and {high}", "between"
@@ -210,7 +210,9 @@ class Names:
 
     def _binary(self, event: int, market: int) -> MarketText:
         text = self.event(event)
-        rules = f"The market resolves to Yes when the bill named in the question passes a recorded vote ({text.sub_title.lower()})."
+        rules = (
+            f"The market resolves to Yes when the bill named in the question passes a recorded vote ({text.sub_title})."
+        )
         return MarketText(self.market(market), text.title, "Passes", rules, "custom", custom={"Chamber": "House"})
 
     def legs(self, market: int) -> list[dict[str, str]]:
