@@ -24,7 +24,7 @@ from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
 from kalshi_lab.settings import Settings
-from kalshi_lab.store import Store, queries
+from kalshi_lab.store import Store, make_folder, queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +65,7 @@ class AsyncLab:
         if settings is not None and options:
             raise UsageError("give settings= or single options, not both")
         settings = settings or Settings(**options)
+        make_folder(settings.folder)
         self._simulated: Any = None
         if settings.environment == "sim":
             settings, clock = self._simulate(settings, clock)

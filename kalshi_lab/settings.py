@@ -50,10 +50,10 @@ class Settings(BaseModel):
     )
     base_url: str = Field(default="", description="the address up to /trade-api/v2; empty: the environment's own")
     allow_unsafe_host: bool = Field(
-        False, description="accept a base_url that is not the exchange's; nothing is signed for it"
+        default=False, description="accept a base_url that is not the exchange's; nothing is signed for it"
     )
     home: Path | None = Field(
-        None, description="the folder of the store; None: one for each environment in the user's data folder"
+        default=None, description="the folder of the store; None: one for each environment in the user's data folder"
     )
     tier: Tier | None = Field(default=None, description="the rate limit tier; None: basic, and prestige for the sim")
     connect_timeout: float = Field(default=5.0, gt=0)

@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--record", action="store_true", help="record the cassettes anew from the simulated exchange")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """--live takes in what is left out otherwise."""
+    if config.getoption("--live"):
+        config.option.markexpr = config.option.markexpr.replace(" or live", "")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Recordings are used where they are; what only the real exchange can show runs with --live."""
     absent = pytest.mark.skip(reason="KALSHI_LAB_RECORDINGS names no recordings")

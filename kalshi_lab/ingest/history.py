@@ -119,8 +119,9 @@ def asked(
         raise UsageError(f"sync of {kind} takes no time window", hint="since and until are for trades and candlesticks")
     if kind == "candlesticks" and not (series or event or names):
         raise UsageError("sync of candlesticks needs tickers, an event or a series")
+    words = params.EVENT_STATUSES if kind == "events" else params.STATUSES
     return Ask(
-        kind, params.status(status), series and params.ticker(series, "series"), event and params.ticker(event, "event"),
+        kind, params.status(status, words), series and params.ticker(series, "series"), event and params.ticker(event, "event"),
         names, since, until, params.interval(interval), combos, nested,
     )  # fmt: skip
 
@@ -175,8 +176,8 @@ async def _walks(kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, prog
 
 
 def _events(kalshi: AsyncKalshi, ask: Ask) -> Walk:
-    status = None if ask.status == "paused" else ask.status
-    pages = kalshi.events.list(status=status, series=ask.series, tickers=ask.tickers or None, markets=ask.nested)
+    named = ask.event or ask.tickers or None
+    pages = kalshi.events.list(status=ask.status, series=ask.series, tickers=named, markets=ask.nested)
     return datasets.listed("live", pages, datasets.events)
 
 

@@ -38,4 +38,6 @@ class Progress:
 
 
 def _watched() -> bool:
-    return "ipykernel" in sys.modules or sys.stderr.isatty()
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel") or sys.stderr.isatty()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kalshi_lab.store.store import TABLES, Store
+from kalshi_lab.store.store import TABLES, Store, make_folder
 
-__all__ = ["TABLES", "Store"]
+__all__ = ["TABLES", "Store", "make_folder"]

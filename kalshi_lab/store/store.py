@@ -12,6 +12,7 @@ import random
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -137,11 +138,13 @@ class Store:
 
         Closing the file writes out what the transactions left in its log, which for a bulk load costs as much as the rows themselves.
         """
-        held = ExitStack()
+        held, thread = ExitStack(), ThreadPoolExecutor(1)  # its own: all the shared ones may be waiting for it to end
         try:
-            yield Burst(self, await self._away(lambda job: self._hold(job, held)))
+            yield Burst(self, await self._away(lambda job: self._hold(job, held), thread), thread)
         finally:
-            await asyncio.shield(asyncio.to_thread(held.close))
+            closing = asyncio.get_running_loop().run_in_executor(thread, held.close)
+            thread.shutdown(wait=False)
+            await asyncio.shield(closing)
 
     async def select(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """A user's own query: one SELECT, read-only, nothing outside the store.
@@ -161,10 +164,10 @@ class Store:
             raise unknown("table", name, TABLES)
         return await self.read(f"SELECT * FROM {name}")
 
-    async def _away(self, work: Callable[[Job], T]) -> T:
+    async def _away(self, work: Callable[[Job], T], thread: ThreadPoolExecutor | None = None) -> T:
         """Work in a thread; cancelling interrupts the statement and waits until the store is let go."""
         job = Job()
-        future = asyncio.get_running_loop().run_in_executor(None, work, job)
+        future = asyncio.get_running_loop().run_in_executor(thread, work, job)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -234,13 +237,15 @@ class Store:
 class Burst:
     """The store, open for several transactions."""
 
-    def __init__(self, store: Store, connection: Connection) -> None:
+    def __init__(self, store: Store, connection: Connection, thread: ThreadPoolExecutor) -> None:
         self._store = store
         self._connection = connection
+        self._thread = thread
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do work inside one transaction: all of it is kept, or nothing."""
-        return await self._store._away(lambda job: self._store._within(job, self._connection, work))  # noqa: SLF001 - its own store
+        store = self._store
+        return await store._away(lambda job: store._within(job, self._connection, work), self._thread)  # noqa: SLF001 - its own
 
 
 def _create(connection: Connection) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.notebook import report, runs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def notebook(path: Path, *sources: str) -> Path:
@@ -38,7 +41,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_notebook_that_does_not_exist_is_refused() -> None:
     """A misspelt notebook gets the nearest name."""
-    with pytest.raises(UsageError, match="unknown notebook '01_calibraton'. Did you mean '01_calibration'"):
+    with pytest.raises(UsageError, match=r"unknown notebook '01_calibraton'\. Did you mean '01_calibration'"):
         runs.named("01_calibraton")
 
 

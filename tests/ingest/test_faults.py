@@ -80,6 +80,16 @@ def test_a_sync_that_ended_begins_anew(lab: Lab, upset: Exchange) -> None:
     assert cursors(upset) == whole
 
 
+def test_the_newest_run_is_the_one_to_carry_on(lab: Lab, upset: Exchange) -> None:
+    """Of two runs within one tick of the clock the later one counts: it is carried on although one before it ended."""
+    lab.sync("trades", since=WINDOW)
+    upset.faults(TRADES, "status", status=503, times=99, after=2)
+    with pytest.raises(Unavailable):
+        lab.sync("trades", since=WINDOW)
+    upset.faults()
+    assert lab.sync("trades", since=WINDOW).resumed_pages == 2
+
+
 def test_another_question_does_not_resume(lab: Lab, upset: Exchange) -> None:
     """An unfinished sync of one window is not carried on by a sync of another."""
     upset.faults(TRADES, "status", status=503, times=99, after=2)

@@ -46,7 +46,7 @@ QUESTIONS: list[tuple[Ask, str]] = [
     (lambda k: k.markets.one("../exchange/status"), f"ticker '../exchange/status' is malformed. {LOOK}"),
     (lambda k: k.markets.one(""), f"ticker '' is malformed. {LOOK}"),
     (lambda k: k.markets.one("KXHIGHNY\n"), f"ticker 'KXHIGHNY\\n' is malformed. {LOOK}"),
-    (lambda k: k.markets.one(None), f"ticker 'None' is malformed. {LOOK}"),  # type: ignore[arg-type] - the point
+    (lambda k: k.markets.one(None), f"ticker 'None' is malformed. {LOOK}"),  # type: ignore[arg-type]  # the point
     (lambda k: k.markets.one(T.lower()), f"ticker '{T.lower()}' is not in upper case. Did you mean '{T}'?"),
     (lambda k: k.events.one("kxa"), "event 'kxa' is not in upper case. Did you mean 'KXA'?"),
     (lambda k: k.series.one("kxa"), "series 'kxa' is not in upper case. Did you mean 'KXA'?"),
@@ -65,7 +65,7 @@ QUESTIONS: list[tuple[Ask, str]] = [
         "the time range is empty: start 2026-11-22T00:00:00+00:00 is not before end 2026-11-22T00:00:00+00:00",
     ),
     (lambda k: k.markets.list(limit=-1), f"limit -1 is no number of rows. {ROWS}"),
-    (lambda k: k.markets.list(limit=2.5), f"limit 2.5 is no number of rows. {ROWS}"),  # type: ignore[arg-type] - the point
+    (lambda k: k.markets.list(limit=2.5), f"limit 2.5 is no number of rows. {ROWS}"),  # type: ignore[arg-type]  # the point
     (lambda k: k.markets.list(limit=True), f"limit True is no number of rows. {ROWS}"),
     (lambda k: k.markets.list(max_pages=-1), f"max_pages -1 is no number of rows. {ROWS}"),
     (lambda k: k.markets.orderbook(T, depth=101), "depth 101 is out of range. Give 1 to 100 levels, or 0 for all"),
@@ -75,7 +75,7 @@ QUESTIONS: list[tuple[Ask, str]] = [
         "start 2026-11-22T00:00:00 has no time zone. Use datetime(..., tzinfo=UTC)",
     ),
     (lambda k: k.markets.trades(since="yesterday"), f"start 'yesterday' is no time. {TIMES}"),
-    (lambda k: k.markets.trades(since=1.5), f"start 1.5 is no time. {TIMES}"),  # type: ignore[arg-type] - the point
+    (lambda k: k.markets.trades(since=1.5), f"start 1.5 is no time. {TIMES}"),  # type: ignore[arg-type]  # the point
     (lambda k: k.markets.trades(since=10**15), f"start {10**15} is out of range. Years 1 to 9999 can be given"),
     (
         lambda k: k.markets.list(created=("7d", None), updated=(None, "1d")),
@@ -117,7 +117,7 @@ CHOICES: list[tuple[dict[str, Any], str]] = [
 
 LAB: list[tuple[Callable[[kl.Lab], Any], str]] = [
     (
-        lambda lab: lab.sync("market"),  # type: ignore[arg-type] - the point
+        lambda lab: lab.sync("market"),  # type: ignore[arg-type]  # the point
         "unknown dataset 'market'. Did you mean 'markets'? Allowed: candlesticks, events, markets, series, trades",
     ),
     (lambda lab: lab.sync("candlesticks"), "sync of candlesticks needs tickers, an event or a series"),

@@ -94,7 +94,8 @@ def test_only_a_row_that_means_nothing_is_put_aside(name: str, road: Any, script
 @pytest.mark.parametrize("name", ONCE)
 def test_a_passing_failure_costs_one_more_request(name: str, road: Any, scripted: Any, plain: pl.DataFrame) -> None:
     """A page that fails once is asked for once more, and nothing of it is missing or doubled."""
-    usual, failed = pages(*three()), []
+    usual = pages(*three())
+    failed: list[Asked] = []
     times: list[float] = []
 
     def answer(asked: Asked) -> Answer:

@@ -147,7 +147,7 @@ def test_the_next_page_is_asked_for_before_this_one_is_read(scripted: Any) -> No
     server = scripted(pages(*three()))
 
     async def walk() -> list[tuple[str, bool]]:
-        seen = []
+        seen: list[tuple[str, bool]] = []
         async with kl.AsyncKalshi(server.settings()) as client:
             async for arrived in client.markets.list().arrivals():
                 sent = len(seen) + 2  # this page's request and the next one's
@@ -230,7 +230,7 @@ def slow_second_page(scripted: Any) -> Scripted:
 
 def tasks() -> set[asyncio.Task[Any]]:
     async def count() -> set[asyncio.Task[Any]]:
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type] - a task runs
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     return PORTAL.call(count())
 

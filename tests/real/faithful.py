@@ -30,7 +30,8 @@ def differences(record: type[Record], wire: Mapping[str, Any], row: Mapping[str,
     for name, value in said.items():
         column = next((one for one in columns(record) if name in one.wires), None)
         if column is None:
-            wrong += [] if name in extra and extra.pop(name) == value else [f"{name}: {value!r} is not in extra"]
+            kept = "only in extra" if name in extra and extra.pop(name) == value else "nowhere"
+            wrong.append(f"{name}: {value!r} is {kept}, and no column knows it")
         else:
             used.add(column.name)
             held, meant = content(column, row[column.name]), meaning(column, value)

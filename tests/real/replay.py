@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.kalshi.scripted import Answer, Asked, Scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Row = dict[str, Any]
@@ -80,13 +81,14 @@ class Recorded:
     def answer(self, asked: Asked) -> Answer:
         """What was recorded at a path, 404 where nothing was."""
         family, *rest = asked.path.strip("/").split("/")
-        found = {
+        routes: dict[str, Callable[[list[str], dict[str, str]], Any]] = {
             "events": self._events,
             "markets": self._markets,
             "series": self._series,
             "historical": self._historical,
             "exchange": lambda _rest, _params: self.status,
-        }[family](rest, asked.params)
+        }
+        found = routes[family](rest, asked.params)
         if isinstance(found, Answer):
             return found
         return Answer(found) if found is not None else Answer(self.error(404), 404)

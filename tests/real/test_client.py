@@ -40,7 +40,7 @@ def faithful(record: type[Record], wires: Iterable[Row], frame: pl.DataFrame, ke
 
 def same_as_objects(frame: pl.DataFrame, objects: list[Any]) -> None:
     """The road of objects leads to the same frame; JSON text is compared by its value."""
-    kind = type(objects[0])
+    kind: type[Record] = type(objects[0])
     other = frames.of(objects, exact=True)
     nested = [column for column in columns(kind) if column.kind == "json"]
     assert_frame_equal(frame.drop([one.name for one in nested]), other.drop([one.name for one in nested]))

@@ -69,7 +69,7 @@ def test_the_ends_are_probabilities(desk: Desk, exchange: Exchange, value: Any) 
         ("62%", "no number"),
         (True, "no number"),
         ({A: 62}, r"Did you mean 0\.62\?"),
-        ({B: 0.5}, "unknown ticker in probability= 'KXB-2'. Did you mean 'KXA-1'? Allowed: KXA-1"),
+        ({B: 0.5}, "unknown ticker in probability= 'KXB-2'. Did you mean 'KXA-1'\\? Allowed: KXA-1"),
         ({}, "says nothing of KXA-1"),
     ],
 )

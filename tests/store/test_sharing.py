@@ -227,6 +227,63 @@ def test_work_that_was_cancelled_before_its_turn_is_never_done(store: Store, mon
     assert asyncio.run(store.table("trades"))["trade_id"].to_list() == ["slow"]
 
 
+def test_a_burst_ends_though_everybody_waits_for_it(store: Store) -> None:
+    """More reads and writes than there are threads may wait for a burst: it goes on, and they follow."""
+
+    async def work() -> None:
+        async with store.burst() as burst:
+            await burst.write(lambda connection: put(connection, "first"))
+            waiting: list[asyncio.Task[Any]] = []
+            for _ in range(40):
+                waiting.append(asyncio.create_task(store.write(lambda connection: put(connection, "after"))))
+                waiting.append(asyncio.create_task(store.read("SELECT 1")))
+            await asyncio.sleep(0.1)
+            await asyncio.wait_for(burst.write(lambda connection: put(connection, "second")), 20)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(work())
+    keys = asyncio.run(store.read("SELECT trade_id FROM trades ORDER BY rowid"))["trade_id"].to_list()
+    assert keys[:2] == ["first", "second"]
+    assert len(keys) == 42
+
+
+def test_a_burst_that_was_cancelled_before_its_turn_leaves_the_gate_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A burst that is given up while another writes does not keep the file afterwards."""
+    monkeypatch.setattr("kalshi_lab.store.store.LETTING_GO", 0.1)
+
+    async def enter() -> None:
+        async with store.burst():
+            pass
+
+    async def work() -> None:
+        async with store.burst() as burst:
+            second = asyncio.create_task(enter())
+            await asyncio.sleep(0.1)
+            second.cancel()
+            await asyncio.sleep(0.3)
+            await burst.write(lambda connection: put(connection, "mine"))
+        with pytest.raises(asyncio.CancelledError):
+            await second
+
+    asyncio.run(work())
+    assert count(store) == 1
+
+
+def test_a_failed_step_of_a_burst_keeps_the_steps_before_it(store: Store) -> None:
+    """Each write of a burst is a transaction of its own."""
+
+    async def work() -> None:
+        async with store.burst() as burst:
+            await burst.write(lambda connection: put(connection, "kept"))
+            await burst.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+
+    with pytest.raises(StoreError):
+        asyncio.run(work())
+    assert count(store) == 1
+
+
 def test_errors_leave_the_gate_open(store: Store) -> None:
     """Failed reads and writes give back the file and their place."""
     for _ in range(3):

@@ -1,0 +1,77 @@
+"""A process that is killed at any moment loses nothing that was acknowledged, and the next one carries on from there."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kalshi_lab.sim import process
+from tests.kills import checker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import polars as pl
+
+    from kalshi_lab.sim import Exchange
+
+SEED = 20261122
+POINTS = ("begun", "rows", "ledger", "written", "committed")
+SHORT, LONG = "4d", "30d"  # windows of trades
+Wanted = dict[str, "pl.DataFrame"]
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    """An exchange whose answers take a moment, so that a sync lasts."""
+    with process.start(markets=300, clock="frozen", delay_ms=15) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wanted(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Wanted:
+    made = checker.undisturbed(exchange, tmp_path_factory.mktemp("undisturbed"), SHORT)
+    assert made["trades"].height > 5000
+    return made
+
+
+@pytest.mark.parametrize(("point", "nth"), [("written", 1), *((point, 2) for point in POINTS)])
+def test_killed_inside_a_commit(exchange: Exchange, wanted: Wanted, tmp_path: Path, point: str, nth: int) -> None:
+    """Ended at any named point of a transaction, the store holds all of it or nothing, and the rest follows.
+
+    The first transaction is the one that makes the tables.
+    """
+    killed = checker.killed_at(exchange, tmp_path, SHORT, point, nth)
+    assert (killed.last, killed.finished) == (point, False)
+    checker.check(exchange, tmp_path, SHORT, wanted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_a_random_moment(exchange: Exchange, wanted: Wanted, tmp_path: Path, seed: int) -> None:
+    """Killed at a random moment of its first second, a run is completed by the next one."""
+    seconds = random.Random(SEED + seed).uniform(0.05, 1.0)
+    checker.killed_after(exchange, tmp_path, SHORT, seconds)
+    checker.check(exchange, tmp_path, SHORT, wanted)
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(600)
+def test_twenty_kills(exchange: Exchange, tmp_path: Path) -> None:
+    """Twenty kills spread over the whole of a longer run, several of them in one store one after the other."""
+    wanted = checker.undisturbed(exchange, tmp_path / "undisturbed", LONG)
+    lasts = checker.run_time(exchange, tmp_path / "measured", LONG)
+    draw, moments, kept = random.Random(SEED), Counter[tuple[str, int]](), []
+    for number in range(10):
+        home = tmp_path / str(number)
+        for _ in range(2):  # the second kill meets the run that carries on from the first
+            killed = checker.killed_after(exchange, home, LONG, draw.uniform(0, lasts * 0.9))
+            moments[killed.last, killed.points] += 1
+        kept.append(checker.check(exchange, home, LONG, wanted))
+    print(f"20 kills at {len(moments)} distinct points (last point reached, points before it): {sorted(moments)}")
+    print(f"pages kept by runs that were carried on: {kept}")
+    assert len(moments) > 5
+    assert sum(kept) > 20
