@@ -215,7 +215,7 @@ def _series(column: Column, values: Sequence[Any]) -> pl.Series:
         seconds = pl.Series(column.name, values, dtype=pl.Int64)
         return pl.from_epoch(seconds, "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if kind == "json":
-        values = [value if isinstance(value, str | None) else _json_text(value) for value in values]
+        return _json(column.name, values)
     if kind == "integer":
         values = [None if value is None else int(value) for value in values]
     if kind == "number":
@@ -230,9 +230,13 @@ def _exact(text: pl.Series, kind: str) -> pl.Series:
     return text.cast(DTYPES[kind])
 
 
-def _json_text(raw: msgspec.Raw) -> str | None:
-    text = "null" if raw is _NULL else bytes(raw).decode()
-    return None if text == "null" else text
+def _json(name: str, values: Sequence[msgspec.Raw | str | None]) -> pl.Series:
+    """Nested values as the JSON that was received, null where there was none."""
+    if not isinstance(values[0] if values else None, msgspec.Raw):
+        return pl.Series(name, values, dtype=pl.String)
+    raw = [b"null" if value is _NULL else bytes(value) for value in values]  # type: ignore[arg-type]
+    text = pl.Series(name, raw, dtype=pl.Binary).cast(pl.String)
+    return text.to_frame().select(pl.when(pl.first() != "null").then(pl.first())).to_series()
 
 
 def _times(text: pl.Series, _kind: str) -> pl.Series:

@@ -21,7 +21,7 @@ from kalshi_lab.ingest import history
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
 from kalshi_lab.kalshi.client import AsyncKalshi
 from kalshi_lab.kalshi.params import tickers as checked_tickers
-from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.research import thesis as research
 from kalshi_lab.settings import Settings
 from kalshi_lab.store import Store, make_folder, queries
@@ -29,8 +29,6 @@ from kalshi_lab.store import Store, make_folder, queries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
-    from types import TracebackType
-    from typing import Self
 
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.ingest.history import SyncResult
@@ -44,7 +42,7 @@ STATS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class AsyncLab:
+class AsyncLab(AsyncSession):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
@@ -67,25 +65,21 @@ class AsyncLab:
         settings = settings or Settings(**options)
         make_folder(settings.folder)
         self._simulated: Any = None
-        if settings.environment == "sim":
-            settings, clock = self._simulate(settings, clock)
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        self.kalshi = AsyncKalshi(settings, clock=self.clock)
-        self.store = Store(settings.folder / "kalshi.duckdb", wait=settings.store_wait)
+        machine = clock or SystemClock()
+        self.settings = settings if settings.environment != "sim" else self._simulate(settings)
+        self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
+        self.kalshi = AsyncKalshi(self.settings, clock=machine, exchange_clock=self.clock)
+        self.store = Store(self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
 
-    def _simulate(self, settings: Settings, clock: Clock | None) -> tuple[Settings, Clock]:
-        """A simulated exchange for this session, and its clock: its time is not this machine's."""
-        from kalshi_lab.sim import clock as simulated
-        from kalshi_lab.sim import process
+    def _simulate(self, settings: Settings) -> Settings:
+        """The settings with the address of a simulated exchange, which is started where they name none."""
+        from kalshi_lab.sim.process import start
 
-        if not settings.base_url:
-            self._simulated = process.start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
-            settings = Settings(
-                **settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url}
-            )
-        return settings, clock or simulated.SimulatedClock(settings.url)
+        if settings.base_url:
+            return settings
+        self._simulated = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+        return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
 
     # look, which is the live API
 
@@ -326,14 +320,6 @@ class AsyncLab:
         if self._simulated is not None:
             await asyncio.to_thread(self._simulated.stop)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.environment}, store {self.store.path}>"
 
@@ -342,7 +328,14 @@ class AsyncLab:
         return markup.card(type(self).__name__, facts)
 
 
-class Lab(Facade):
+def _simulated_clock(url: str) -> Clock:
+    """The simulated exchange's clock: its time is not this machine's."""
+    from kalshi_lab.sim.clock import SimulatedClock
+
+    return SimulatedClock(url)
+
+
+class Lab(Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab
@@ -379,17 +372,6 @@ class Lab(Facade):
     thesis = blocking(AsyncLab.thesis)
     theses = blocking(AsyncLab.theses)
     close = blocking(AsyncLab.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return repr(self._twin).replace("AsyncLab", "Lab")
 
     def _repr_html_(self) -> str:
         return self._twin._repr_html_().replace("AsyncLab", "Lab")

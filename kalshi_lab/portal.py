@@ -12,12 +12,15 @@ import importlib.util
 import inspect
 import os
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from types import TracebackType
+    from typing import Self
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,6 +107,37 @@ class Facade:
                 f"this {type(self).__name__} was made before the process forked", hint="Make a new one in the child"
             )
         return PORTAL.call(work)
+
+
+class AsyncSession(ABC):
+    """Base of what holds connections: leaving its `async with` block closes it."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Session(Facade):
+    """Base of the blocking sessions: leaving the `with` block closes them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._twin.close())
+
+    def __repr__(self) -> str:
+        return repr(self._twin).replace(f"Async{type(self).__name__}", type(self).__name__)
 
 
 class blocking(Generic[P, T]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -132,18 +133,16 @@ async def sync(
     """Bring one dataset into the store; see `AsyncLab.sync`."""
     began = clock.monotonic()
     walks = await _walks(kalshi, store, clock, ask, progress)
-    with Progress(f"sync {ask.dataset}", shown=progress) as bar:
-        load = Load(
-            store,
-            clock,
-            ask.dataset,
-            ask.scope,
-            new_request_id(),
-            bar,
-            None if ask.dataset in {"trades", "candlesticks"} else FRESH,
-        )
-        done = await load.run(walks, resume=resume)
-    count, exact = await _left_out(kalshi, ask)
+    fresh_for = None if ask.dataset in {"trades", "candlesticks"} else FRESH
+    counting = asyncio.create_task(_left_out(kalshi, ask))
+    try:
+        with Progress(f"sync {ask.dataset}", shown=progress) as bar:
+            load = Load(store, clock, ask.dataset, ask.scope, new_request_id(), bar, fresh_for)
+            done = await load.run(walks, resume=resume)
+        count, exact = await counting
+    finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
     return _result(ask, done, clock.monotonic() - began, count, exact)
 
 
@@ -199,12 +198,12 @@ def _markets(kalshi: AsyncKalshi, ask: Ask) -> list[Walk]:
 async def _wanted(
     kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, progress: bool | None
 ) -> list[dict[str, Any]]:
-    """The markets that trades or candlesticks are wanted of; markets not known yet are synced first."""
+    """The markets that trades or candlesticks are wanted of: a series or event is listed first, since markets join it."""
     if not (ask.series or ask.event or ask.tickers):
         return []
     found = await datasets.known_markets(store, ask.series, ask.event, ask.tickers)
-    if len(found) < max(1, len(ask.tickers)):
-        listing = replace(ask, dataset="markets", status=None, since=None, until=None, nested=False)
+    if not ask.tickers or len(found) < len(ask.tickers):
+        listing = replace(ask, dataset="markets", since=None, until=None, nested=False)
         await sync(kalshi, store, clock, listing, resume=True, progress=progress)
         found = await datasets.known_markets(store, ask.series, ask.event, ask.tickers)
     unknown = set(ask.tickers) - {row["ticker"] for row in found}

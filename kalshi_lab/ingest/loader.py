@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.store import Connection
 
-TOGETHER = 16  # pages in one transaction, about
+TOGETHER = 24  # pages in one transaction, about
 SOON = 0.03  # seconds in which the next page arrives where the network is fast
 WAITING = 32  # pages that may wait for the writer, which bounds memory
-BURST = 0.3  # seconds for which the file may stay open while pages keep arriving, before others get their turn
+BURST = 0.5  # seconds for which the file may stay open while pages keep arriving, before others get their turn
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door import Door
@@ -11,25 +11,30 @@ from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
 from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, SeriesFamily
 from kalshi_lab.observe import Observer
-from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings
 
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
-
-class AsyncKalshi:
+class AsyncKalshi(AsyncSession):
     """The exchange's API, awaited; one connection pool and one rate budget for all of it.
 
-    Public data need no key. Options are those of `Settings`, or a Settings itself.
+    Public data need no key. Options are those of `Settings`, or a Settings itself. `clock` is what waits are taken from,
+    `exchange_clock` (the same where none is given) what "now" means in a question.
     """
 
-    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        exchange_clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
         self.settings = settings or Settings(**options)
-        self.clock = clock or SystemClock()
+        machine = clock or SystemClock()
+        self.clock = exchange_clock or machine
         self.observer = Observer()
-        self.door = Door(self.settings, clock=self.clock, observer=self.observer)
+        self.door = Door(self.settings, clock=machine, observer=self.observer)
         self.exchange = AsyncExchange(self.door, self.clock)
         self.series = AsyncSeriesFamily(self.door, self.clock)
         self.events = AsyncEvents(self.door, self.clock)
@@ -40,19 +45,11 @@ class AsyncKalshi:
         """Give back the connections."""
         await self.door.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.environment} {self.settings.url}>"
 
 
-class Kalshi(Facade):
+class Kalshi(Session):
     """The exchange's API, blocking: works in scripts, threads and notebooks alike. See `AsyncKalshi`."""
 
     _twin: AsyncKalshi
@@ -68,14 +65,3 @@ class Kalshi(Facade):
         self.historical = Historical(twin.historical)
 
     close = blocking(AsyncKalshi.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return repr(self._twin).replace("AsyncKalshi", "Kalshi")
