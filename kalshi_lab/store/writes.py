@@ -78,9 +78,11 @@ def upsert(connection: Connection, table: str, keys: Sequence[str], frame: pl.Da
     frame = _folded(frame, keys)
     if not frame.height:
         return 0
-    connection.register("incoming", Arrow(frame))
-    sql = f"SELECT count(*) FROM incoming SEMI JOIN (SELECT {_list(keys)} FROM {table}) AS known USING ({_list(keys)})"
+    connection.register("wanted", Arrow(frame.select(keys)))  # a stream is read whole, so only the keys go into the question
+    sql = f"SELECT count(*) FROM wanted SEMI JOIN (SELECT {_list(keys)} FROM {table}) AS known USING ({_list(keys)})"
     known = connection.execute(sql).fetchall()[0][0]
+    connection.unregister("wanted")
+    connection.register("incoming", Arrow(frame))
     if known:
         connection.execute(_merge(table, keys, [name for name in frame.columns if name not in keys]))
     else:
