@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab import markup
 from kalshi_lab.clock import When, between
-from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.errors import RequestError, UsageError, one_of
 from kalshi_lab.ingest import datasets
 from kalshi_lab.ingest.loader import Load, Loaded, Walk
 from kalshi_lab.ingest.progress import Progress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.store import Store
 
+log = logging.getLogger(__name__)
 Dataset = Literal["markets", "events", "series", "trades", "candlesticks"]
 DATASETS: tuple[Dataset, ...] = ("candlesticks", "events", "markets", "series", "trades")
 FRESH = timedelta(hours=1)  # half a listing of that age is still the same listing
@@ -156,7 +158,11 @@ def _result(ask: Ask, done: Loaded, seconds: float, count: int | None, exact: bo
 async def _left_out(kalshi: AsyncKalshi, ask: Ask) -> tuple[int | None, bool]:
     if ask.dataset != "markets" or ask.combos or ask.tickers:
         return None, True
-    count, exact = await combos_left_out(kalshi, status=ask.status, series=ask.series, event=ask.event)
+    try:
+        count, exact = await combos_left_out(kalshi, status=ask.status, series=ask.series, event=ask.event)
+    except RequestError as error:  # what is only counted must not fail what was stored
+        log.warning("the combos left out could not be counted: %s", error)
+        return None, False
     return count, exact and ask.status not in {None, "settled"}  # nothing counts those that are historical by now
 
 

@@ -78,7 +78,9 @@ def upsert(connection: Connection, table: str, keys: Sequence[str], frame: pl.Da
     frame = _folded(frame, keys)
     if not frame.height:
         return 0
-    connection.register("wanted", Arrow(frame.select(keys)))  # a stream is read whole, so only the keys go into the question
+    connection.register(
+        "wanted", Arrow(frame.select(keys))
+    )  # a stream is read whole, so only the keys go into the question
     sql = f"SELECT count(*) FROM wanted SEMI JOIN (SELECT {_list(keys)} FROM {table}) AS known USING ({_list(keys)})"
     known = connection.execute(sql).fetchall()[0][0]
     connection.unregister("wanted")

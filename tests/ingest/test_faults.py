@@ -108,7 +108,7 @@ def test_half_a_listing_of_markets_grows_old(lab: Lab, upset: Exchange, seconds:
     The error of the walk that failed comes through, whatever became of the walk beside it.
     """
     upset.faults("/historical/markets", "status", status=503, times=99, after=1)
-    upset.faults("/markets", "slow", seconds=2.0, times=1)
+    upset.faults("/markets", "slow", seconds=2.0, times=2)  # the listing, and the count of combos beside it
     with pytest.raises(Unavailable):
         lab.sync("markets")
     upset.faults()
