@@ -30,6 +30,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--prerender", action="store_true", help="make the pages of the market listing before listening"
     )
+    parser.add_argument("--squeeze", action="store_true", help="send prerendered pages gzipped, as the exchange does")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args(given)
 
@@ -51,7 +52,7 @@ def main(given: list[str]) -> None:
     )  # fmt: skip
     clock = VirtualClock(microseconds(world.start), options.clock, options.speed)
     api = Api(world, clock.now)
-    pages = Pages(api) if options.prerender else None
+    pages = Pages(api, squeezed=options.squeeze) if options.prerender else None
     serve(
         Application(api, clock, Bucket(options.read_tokens), delay=options.delay_ms / 1000, pages=pages),
         options.port,

@@ -116,10 +116,19 @@ class Application:
         return as_json(error_body(404), 404)
 
     def _packed(self, request: Request, response: Response) -> Response:
-        wanted = "gzip" in request.headers.get("accept-encoding", "") and self.pages is None
-        return (
-            compressed(response) if wanted and response.status_code == 200 and len(response.body) > SMALL else response
-        )
+        wanted = "gzip" in request.headers.get("accept-encoding", "")
+        if not wanted or response.status_code != 200 or len(response.body) <= SMALL:
+            return response
+        if self.pages is None:
+            return compressed(response)
+        return response if self.pages.squeezed is None else self._squeezed(self.pages.squeezed, request, response)
+
+    def _squeezed(self, ready: dict[str, Response], request: Request, response: Response) -> Response:
+        """A prerendered page gzipped, once for all who ask for it."""
+        query = f"{request.scope['path']}?{request.url.query}"
+        if query not in ready:
+            ready[query] = compressed(response)
+        return ready[query]
 
 
 def as_html(fault: Fault) -> Response:

@@ -15,6 +15,8 @@ from kalshi_lab.sim.queries import Query
 from kalshi_lab.sim.wire import encoded
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from kalshi_lab.sim.api import Api
     from kalshi_lab.sim.draws import Ints
 
@@ -31,8 +33,9 @@ class Pages:
     markets need disk rather than memory, and sending a page copies bytes. The clock does not move them.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, *, squeezed: bool = False) -> None:
         self._api = api
+        self.squeezed: dict[str, Response] | None = {} if squeezed else None  # pages gzipped once, by their query
         self._runs: dict[_Key, tuple[bytes, list[tuple[int, int]]]] = {}
         positions = api.listing.markets(Query(QueryParams({})), api.now())
         starts, ends = self._spooled(positions)

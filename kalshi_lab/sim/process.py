@@ -117,7 +117,7 @@ def start(
     seed: int = 7,
     clock: Literal["live", "frozen"] = "live",
     speed: float = 1.0,
-    prerender: bool = False,
+    prerender: bool | Literal["gzip"] = False,
     delay_ms: float = 0,
     read_tokens: float | None = None,
     start: datetime | None = None,
@@ -131,8 +131,9 @@ def start(
     """Start a simulated exchange on this machine and wait until it listens.
 
     `markets` is how many markets are open at its start time, `clock` "live" (runs with the wall clock, times `speed`) or "frozen",
-    `read_tokens` the read budget a second (12,000; a request costs 10), `delay_ms` a pause before each answer, `prerender` builds the
-    pages of the market listing before it listens, for benchmarks. The rest describes the world: see `sim.World`.
+    `read_tokens` the read budget a second (12,000; a request costs 10), `delay_ms` a pause before each answer. `prerender` builds the
+    pages of the market listing before it listens, for benchmarks; "gzip" sends them compressed, as the exchange does. The rest
+    describes the world: see `sim.World`.
 
     Raises UsageError when starlette or uvicorn is not installed, for a bad parameter, or when it does not listen within `timeout` seconds.
     """
@@ -143,7 +144,15 @@ def start(
         "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return _launched([*flags, "--with-parent", *(["--prerender"] if prerender else [])], timeout)
+    return _launched(
+        [
+            *flags,
+            "--with-parent",
+            *(["--prerender"] if prerender else []),
+            *(["--squeeze"] if prerender == "gzip" else []),
+        ],
+        timeout,
+    )
 
 
 def check_installed() -> None:
