@@ -234,8 +234,10 @@ def _json(name: str, values: Sequence[msgspec.Raw | str | None]) -> pl.Series:
     """Nested values as the JSON that was received, null where there was none."""
     if not isinstance(values[0] if values else None, msgspec.Raw):
         return pl.Series(name, values, dtype=pl.String)
-    raw = [b"null" if value is _NULL else bytes(value) for value in values]  # type: ignore[arg-type]
+    raw = [None if value is _NULL else bytes(value) for value in values]  # type: ignore[arg-type]
     text = pl.Series(name, raw, dtype=pl.Binary).cast(pl.String)
+    if not (text == "null").any():
+        return text
     return text.to_frame().select(pl.when(pl.first() != "null").then(pl.first())).to_series()
 
 

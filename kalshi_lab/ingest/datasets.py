@@ -76,7 +76,7 @@ def markets_of(series_ticker: str | None) -> Decode:
 def market_parts(frame: pl.DataFrame, series_ticker: str | None) -> tuple[Part, ...]:
     """Markets, and the outcomes among them."""
     named = frame.with_columns(series_ticker=pl.lit(series_ticker, pl.String))
-    decided = frame.filter(pl.col("result").fill_null("") != "").select(RESULT)
+    decided = frame.select(RESULT).filter(pl.col("result") != "")
     return (Part("markets", ("ticker",), named, refresh=True), Part("results", ("ticker",), decided, refresh=True))
 
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.store import Connection
 
-TOGETHER = 24  # pages in one transaction, about
-SOON = 0.03  # seconds in which the next page arrives where the network is fast
+TOGETHER = 12  # pages in one transaction, about
+SOON = 0.02  # seconds in which the next page arrives where the network is fast
 WAITING = 32  # pages that may wait for the writer, which bounds memory
-BURST = 0.5  # seconds for which the file may stay open while pages keep arriving, before others get their turn
+BURST = 5.0  # seconds for which the file may stay open while pages keep arriving, before others get their turn
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 
@@ -104,7 +104,7 @@ class Load:
     def __post_init__(self) -> None:
         self.done = Loaded(self.run_id)
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(WAITING)
-        self._ended = False
+        self._ended = self._complete = self._marked = False
 
     async def run(self, walks: Sequence[Walk], *, resume: bool = True) -> Loaded:
         """Walk all, write all; an error of a walk is raised after everything that arrived before it is kept."""
@@ -118,6 +118,7 @@ class Load:
         tasks = [*walking, writer]
         try:
             await self._until_walked(walking, writer)
+            self._complete = all(task.done() and not task.exception() for task in walking)
             tasks.append(asyncio.create_task(self._queue.put(None)))  # a writer that fails makes no room for it
             await asyncio.gather(*tasks[-2:])
         finally:
@@ -127,10 +128,8 @@ class Load:
         for task in walking:
             if not task.cancelled():  # what was ended because another walk failed has nothing to tell
                 task.result()
-        end = writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", self.clock.now())
-        await self.store.write(
-            lambda connection: writes.enter(connection, [end])
-        )  # without a walk: the run came to its end
+        if not self._marked:
+            await self.store.write(partial(self._mark, now=self.clock.now()))
         return self.done
 
     async def _until_walked(self, walking: Sequence[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:
@@ -145,7 +144,7 @@ class Load:
 
     async def _resume(self) -> dict[str, tuple[int, str, int]]:
         """How far the last run over the same scope came, by walk, if it did not end; this run then carries on as that one."""
-        found = await last_run(self.store, self.dataset, self.scope)
+        found = [] if self.store.is_new else await last_run(self.store, self.dataset, self.scope)
         ended = any(not row["walk"] for row in found)
         stale = self.fresh_for is not None and any(self.clock.now() - row["time"] > self.fresh_for for row in found)
         if not found or ended or stale:
@@ -157,7 +156,9 @@ class Load:
         async with turns:
             async for arrived in walk.pages(cursor, seen):
                 page += 1
-                await self._queue.put(await asyncio.to_thread(_item, walk, page, arrived))
+                decoding = asyncio.to_thread(walk.decode, arrived)
+                decoded, digest = await asyncio.gather(decoding, asyncio.to_thread(_sha256, arrived.reply.body))
+                await self._queue.put(_Item(walk, page, arrived, decoded, digest))
 
     async def _write_all(self) -> None:
         """Write pages until the end comes; the file stays open only for pages that are waiting already, and not for long."""
@@ -172,6 +173,8 @@ class Load:
                     self._count(await burst.write(partial(self._keep, items=waiting, now=now)))
                     more = self.clock.monotonic() < over
                     waiting = await self._gathered(self._arrived()) if more else []
+                if self._ended and self._complete:
+                    await burst.write(partial(self._mark, now=self.clock.now()))
             waiting = waiting or await self._next()
 
     async def _next(self) -> list[_Item]:
@@ -184,7 +187,7 @@ class Load:
 
     async def _gathered(self, found: list[_Item]) -> list[_Item]:
         """These pages and those that follow at once: few large transactions are much faster than many small ones."""
-        before = 0
+        before = -1
         while before < len(found) < TOGETHER and not self._ended:
             before = len(found)
             await self.clock.sleep(SOON)
@@ -199,6 +202,12 @@ class Load:
             self._ended = item is None
             found += [] if item is None else [item]
         return found
+
+    def _mark(self, connection: Connection, now: datetime) -> None:
+        """Enter a row without a walk, which says that the run came to its end."""
+        end = writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", now)
+        writes.enter(connection, [end])
+        self._marked = True
 
     def _keep(self, connection: Connection, items: Sequence[_Item], now: datetime) -> list[writes.Page]:
         """Write the rows of some pages and enter the pages, in one transaction."""
@@ -271,8 +280,8 @@ class Load:
         self.progress.advance(sum(page.received for page in pages))
 
 
-def _item(walk: Walk, page: int, arrived: Arrived) -> _Item:
-    return _Item(walk, page, arrived, walk.decode(arrived), hashlib.sha256(arrived.reply.body).hexdigest())
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def _fresh(connection: Connection, part: Part, rows: pl.DataFrame, run_id: str) -> pl.Series:

@@ -124,6 +124,11 @@ class Store:
         with _GATES_LOCK:
             self._gate = _GATES.setdefault(path.resolve(), Gate())
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever kept here."""
+        return not self.path.exists()
+
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """The rows of a query as an exact frame, times in UTC."""
         return await self._away(lambda job: self._read(job, sql, parameters))
