@@ -96,18 +96,27 @@ class _Cursor(msgspec.Struct):
 
 
 @functools.cache
-def _fast(record: type[Record], key: str) -> Callable[[bytes], list[Any]] | None:
-    """The struct decoder of a page of these records; None where the wire nests or varies, which the careful road handles."""
+def _fast(record: type[Record], key: str) -> Callable[[bytes], list[Sequence[Any]]] | None:
+    """What reads a page into columns of values; None where the wire nests or varies, which the careful road handles.
+
+    The struct's fields stand in alphabetical order, as the exchange sends them: msgspec then finds each where it looks first.
+    """
     table = columns(record)
     if record.nested or record.apart or any(len(column.wires) > 1 for column in table):
         return None
-    names = [f"f{index}" for index in range(len(table))]
-    fields: list[Any] = [(name, *_struct_field(column)) for name, column in zip(names, table, strict=True)]
-    rename = {name: column.wires[0] for name, column in zip(names, table, strict=True)}
+    sent = sorted(table, key=lambda column: column.wires[0])
+    fields: list[Any] = [(f"f{place}", *_struct_field(column)) for place, column in enumerate(sent)]
+    rename = {f"f{place}": column.wires[0] for place, column in enumerate(sent)}
     row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False, kw_only=True)
     page = msgspec.defstruct("Page", [("rows", list[row])], rename={"rows": key})  # type: ignore[valid-type]
-    decoder = msgspec.json.Decoder(page)
-    return lambda body: decoder.decode(body).rows  # type: ignore[attr-defined]
+    decoder, places = msgspec.json.Decoder(page), [sent.index(column) for column in table]
+
+    def read(body: bytes) -> list[Sequence[Any]]:
+        rows = decoder.decode(body).rows  # type: ignore[attr-defined]
+        turned = list(zip(*map(msgspec.structs.astuple, rows), strict=True)) or [()] * len(table)
+        return [turned[place] for place in places]
+
+    return read
 
 
 def _struct_field(column: Column) -> tuple[Any, ...]:
@@ -126,9 +135,9 @@ def decode(record: type[Record], body: bytes, key: str, **context: object) -> Ba
     fast = None if context else _fast(record, key)
     if fast is not None:
         try:
-            rows = fast(body)
-            values = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else ([] for _ in columns(record))
-            return Batch(_columnar(record, [*values, [None] * len(rows)]), received=len(rows))
+            values = fast(body)
+            rows = len(values[0])
+            return Batch(_columnar(record, [*values, [None] * rows]), received=rows)
         except (msgspec.ValidationError, UnicodeDecodeError, OddPageError, pl.exceptions.PolarsError):
             pass  # something odd on the page: the careful road finds which row
     return rows_to_batch(record, raw_rows(body, key), context)
