@@ -99,7 +99,7 @@ def rounds(markets: int, delay_ms: float, times: int, *, gzip: bool) -> list[dic
         return [{work: measured(work, exchange.url) for work in WORK} for _ in range(times)]
 
 
-def report(markets: int, times: int, *, gzip: bool = False) -> dict[str, float]:
+def report(markets: int, times: int, *, gzip: bool = True) -> dict[str, float]:
     """Measure, print and return the medians."""
     fast, slow = rounds(markets, 0, times, gzip=gzip), rounds(markets, 60, times, gzip=gzip)
     figures = {
@@ -121,14 +121,14 @@ def main(given: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markets", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gzip", action="store_true", help="compressed bodies, as the exchange itself sends them")
+    parser.add_argument("--plain", action="store_true", help="bodies uncompressed; the exchange itself sends gzip")
     parser.add_argument("--child", nargs=3, metavar=("WORK", "URL", "HOME"), help=argparse.SUPPRESS)
     options: Any = parser.parse_args(given)
     if options.child:
         child(*options.child)
     else:
         sys.path.insert(0, str(ROOT))
-        report(options.markets, options.rounds, gzip=options.gzip)
+        report(options.markets, options.rounds, gzip=not options.plain)
 
 
 if __name__ == "__main__":
