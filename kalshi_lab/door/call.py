@@ -34,7 +34,8 @@ def segment(value: str) -> str:
 class Call:
     """One request to make: the exchange's operation name, the path below `settings.url`, and its cost in rate tokens.
 
-    Path parameters go through `segment()`. Raises UsageError for a path that could lead out of the API's own.
+    Path parameters go through `segment()`. `auth` calls are signed; `repeat` says of a write that it may be sent again although an
+    earlier attempt may have arrived. Raises UsageError for a path that could lead out of the API's own.
     """
 
     operation: str
@@ -43,6 +44,8 @@ class Call:
     method: str = "GET"
     cost: float = 10.0
     body: bytes | None = None
+    auth: bool = False
+    repeat: bool = False
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or any(unquote(part) in _DOTS for part in self.path.split("/")):
