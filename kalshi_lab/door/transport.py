@@ -49,8 +49,16 @@ class Door:
     the machine's clock and an observer of its own.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+        writable: bool = False,
+    ) -> None:
         self._settings = settings
+        self.writable = writable
         self._clock = clock or SystemClock()
         self.observer = observer or Observer()
         self._limiter = Limiter(*settings.read_budget, self._clock)

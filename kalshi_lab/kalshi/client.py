@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door import Door
+from kalshi_lab.kalshi import operations
 from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
@@ -13,6 +14,9 @@ from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, Ser
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class AsyncKalshi(AsyncSession):
@@ -41,6 +45,15 @@ class AsyncKalshi(AsyncSession):
         self.markets = AsyncMarkets(self.door, self.clock)
         self.historical = AsyncHistorical(self.door, self.clock)
 
+    @staticmethod
+    def operations() -> pl.DataFrame:
+        """All operations of the exchange's API, as a frame.
+
+        Columns: method, path, family, name (its place on the client), operation (the exchange's name) String; public Boolean (no key
+        is needed), cost Float64 tokens (of a batch: for each item), verified Boolean (False: seen only in another client).
+        """
+        return operations.frame()
+
     async def close(self) -> None:
         """Give back the connections."""
         await self.door.aclose()
@@ -64,4 +77,5 @@ class Kalshi(Session):
         self.markets = Markets(twin.markets)
         self.historical = Historical(twin.historical)
 
+    operations = staticmethod(AsyncKalshi.operations)
     close = blocking(AsyncKalshi.close)

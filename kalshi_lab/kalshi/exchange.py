@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kalshi_lab.door import Call
 from kalshi_lab.kalshi.family import Family
+from kalshi_lab.kalshi.operations import call
 from kalshi_lab.models import ExchangeStatus, Schedule
 from kalshi_lab.portal import Facade, blocking
 
@@ -13,11 +13,11 @@ class AsyncExchange(Family):
 
     async def status(self) -> ExchangeStatus:
         """Whether the exchange is up and trading, as a whole and by shard."""
-        return await self._object(ExchangeStatus, Call("get_exchange_status", "/exchange/status"))
+        return await self._object(ExchangeStatus, call("get_exchange_status"))
 
     async def schedule(self) -> Schedule:
         """Regular sessions (HH:MM, Eastern time) and planned pauses."""
-        return await self._object(Schedule, Call("get_exchange_schedule", "/exchange/schedule"), "schedule")
+        return await self._object(Schedule, call("get_exchange_schedule"), "schedule")
 
 
 class Exchange(Facade):

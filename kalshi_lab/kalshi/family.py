@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from kalshi_lab import frames
-from kalshi_lab.door import Call
-from kalshi_lab.kalshi.pages import bad_payload
+from kalshi_lab.errors import TradingOff
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload
 from kalshi_lab.models.fields import Record
 
 if TYPE_CHECKING:
     from kalshi_lab.clock import Clock
-    from kalshi_lab.door import Door, Reply
-    from kalshi_lab.kalshi.params import Params
+    from kalshi_lab.door import Call, Door, Reply
 
 R = TypeVar("R", bound=Record)
 
@@ -26,13 +26,42 @@ class Family:
         self._door = door
         self._clock = clock
 
-    async def _reply(self, operation: str, path: str, params: Params = ()) -> Reply:
-        return await self._door.send(Call(operation, path, params))
+    async def _send(self, asked: Call) -> Reply:
+        """The reply to a request. Raises TradingOff, with nothing sent, for a write on a client that was not opened for writing."""
+        if asked.method != "GET" and not self._door.writable:
+            raise TradingOff(
+                f"{asked.operation} writes, and this client only reads",
+                hint="Open one for writing: kl.Kalshi(writable=True, ...)",
+            )
+        return await self._door.send(asked)
 
-    async def _object(self, record: type[R], call: Call, key: str = "", **context: object) -> R:
+    async def _object(self, record: type[R], asked: Call, key: str = "", **context: object) -> R:
         """One object from under `key` of the answer, or from the answer itself."""
-        reply = await self._door.send(call)
+        reply = await self._send(asked)
         return read(record, reply, envelope(reply, key)[key] if key else envelope(reply), **context)
+
+    async def _rows(self, record: type[R], asked: Call, key: str) -> list[R]:
+        """The objects of a short list under `key`; null and absent are empty. BadPayload where one cannot be read."""
+        reply = await self._send(asked)
+        return [read(record, reply, row) for row in envelope(reply).get(key) or []]
+
+    def _pages(
+        self,
+        record: type[R],
+        key: str,
+        asked: Call,
+        unique: tuple[str, ...],
+        *,
+        page: int | None = None,
+        size_name: str = "limit",
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[R]:
+        """A listing whose rows stand under `key`, `page` rows at most on a page (None: not paginated)."""
+        listing = Listing(record, key, asked, unique, page, size_name)
+        return AsyncPages(
+            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
+        )
 
 
 def envelope(reply: Reply, *required: str) -> dict[str, Any]:

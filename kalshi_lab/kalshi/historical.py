@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kalshi_lab import frames
-from kalshi_lab.door import Call, segment
 from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family
 from kalshi_lab.kalshi.markets import PAGE, candles
-from kalshi_lab.kalshi.pages import AsyncPages, Listing, paged
+from kalshi_lab.kalshi.operations import call
+from kalshi_lab.kalshi.pages import AsyncPages, paged
 from kalshi_lab.models import Cutoff, Market, Trade
 from kalshi_lab.portal import Facade, blocking
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kalshi_lab.clock import When
+    from kalshi_lab.door import Call
 
 
 class AsyncHistorical(Family):
@@ -27,7 +28,7 @@ class AsyncHistorical(Family):
 
     async def cutoff(self) -> Cutoff:
         """Where live data end; the times move forward and differ from each other."""
-        return await self._object(Cutoff, Call("get_historical_cutoff", "/historical/cutoff"))
+        return await self._object(Cutoff, call("get_historical_cutoff"))
 
     def markets(
         self,
@@ -48,17 +49,12 @@ class AsyncHistorical(Family):
             tickers=params.listed(tickers),
             mve_filter=None if combos or tickers is not None else "exclude",
         )
-        listing = Listing(
-            Market, "markets", Call("get_historical_markets", "/historical/markets", asked), ("ticker",), PAGE
-        )
-        return AsyncPages(
-            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
-        )
+        made = call("get_historical_markets", asked)
+        return self._pages(Market, "markets", made, ("ticker",), page=PAGE, limit=limit, max_pages=max_pages)
 
     async def market(self, ticker: str) -> Market:
         """One market settled before the cutoff; NotFound where there is none."""
-        path = f"/historical/markets/{segment(params.ticker(ticker))}"
-        return await self._object(Market, Call("get_historical_market", path), "market")
+        return await self._object(Market, call("get_historical_market", ticker=params.ticker(ticker)), "market")
 
     def trades(
         self,
@@ -72,19 +68,15 @@ class AsyncHistorical(Family):
         """Public trades from before the cutoff, newest first."""
         asked = params.given(ticker=params.filtered(ticker))
         asked += params.window(since, until, now=self._clock.now())
-        listing = Listing(
-            Trade, "trades", Call("get_trades_historical", "/historical/trades", asked), ("trade_id",), PAGE
-        )
-        return AsyncPages(
-            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
-        )
+        made = call("get_trades_historical", asked)
+        return self._pages(Trade, "trades", made, ("trade_id",), page=PAGE, limit=limit, max_pages=max_pages)
 
     async def candlesticks(
         self, ticker: str, interval: str | int = "1h", *, since: When, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:
         """Candlesticks of a market settled before the cutoff; the same columns as those of live markets."""
-        call, minutes = self.candle_call(ticker, interval, since=since, until=until)
-        made = candles(await self._door.send(call), ticker, minutes).frame
+        asked, minutes = self.candle_call(ticker, interval, since=since, until=until)
+        made = candles(await self._send(asked), ticker, minutes).frame
         return made if exact else frames.floats(made)
 
     def candle_call(
@@ -92,12 +84,8 @@ class AsyncHistorical(Family):
     ) -> tuple[Call, int]:
         """The request for candlesticks, and the minutes of their interval."""
         minutes = params.interval(interval)
-        path = f"/historical/markets/{segment(params.ticker(ticker))}/candlesticks"
-        return Call(
-            "get_market_candlesticks_historical",
-            path,
-            params.candle_window(since, until, minutes, now=self._clock.now()),
-        ), minutes
+        asked = params.candle_window(since, until, minutes, now=self._clock.now())
+        return call("get_market_candlesticks_historical", asked, ticker=params.ticker(ticker)), minutes
 
 
 class Historical(Facade):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import frames
-from kalshi_lab.door import Call, Reply, segment
 from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family, envelope
-from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, paged
+from kalshi_lab.kalshi.operations import call
+from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged
 from kalshi_lab.models import Candlestick, Market, Orderbook, Trade
 from kalshi_lab.portal import Facade, blocking
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kalshi_lab.clock import When
+    from kalshi_lab.door import Call, Reply
 
 PAGE = 1000
 BATCH = 100  # tickers in one request for books or candlesticks, at most
@@ -87,14 +88,12 @@ class AsyncMarkets(Family):
             combos=combos,
             windows=windows,
         )
-        listing = Listing(Market, "markets", Call("get_markets", "/markets", asked), ("ticker",), PAGE)
-        return AsyncPages(
-            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
-        )
+        made = call("get_markets", asked)
+        return self._pages(Market, "markets", made, ("ticker",), page=PAGE, limit=limit, max_pages=max_pages)
 
     async def one(self, ticker: str) -> Market:
         """One market; NotFound where there is none (settled long ago: `historical.market`)."""
-        return await self._object(Market, Call("get_market", f"/markets/{segment(params.ticker(ticker))}"), "market")
+        return await self._object(Market, call("get_market", ticker=params.ticker(ticker)), "market")
 
     def trades(
         self,
@@ -109,23 +108,19 @@ class AsyncMarkets(Family):
         """Public trades, newest first, of one market or of all."""
         asked = params.given(ticker=params.filtered(ticker), is_block_trade=block_trades)
         asked += params.window(since, until, now=self._clock.now())
-        listing = Listing(Trade, "trades", Call("get_trades", "/markets/trades", asked), ("trade_id",), PAGE)
-        return AsyncPages(
-            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
-        )
+        made = call("get_trades", asked)
+        return self._pages(Trade, "trades", made, ("trade_id",), page=PAGE, limit=limit, max_pages=max_pages)
 
     async def orderbook(self, ticker: str, *, depth: int = 0) -> Orderbook:
         """The order book of one market; depth: levels on each side, 0 for all."""
-        path = f"/markets/{segment(params.ticker(ticker))}/orderbook"
-        reply = await self._reply("get_market_orderbook", path, params.given(depth=params.depth(depth)))
+        asked = params.given(depth=params.depth(depth))
+        reply = await self._send(call("get_market_orderbook", asked, ticker=params.ticker(ticker)))
         return _book(reply, ticker, envelope(reply, "orderbook_fp")["orderbook_fp"])
 
     async def orderbooks(self, tickers: Iterable[str]) -> tuple[Orderbook, ...]:
         """The order books of up to 100 markets in one request, in the order asked for; an unknown market has an empty book."""
         names = params.tickers(tickers, most=BATCH)
-        reply = await self._reply(
-            "get_market_orderbooks", "/markets/orderbooks", tuple(("tickers", name) for name in names)
-        )
+        reply = await self._send(call("get_market_orderbooks", tuple(("tickers", name) for name in names)))
         rows = envelope(reply, "orderbooks")["orderbooks"] or []
         if not all(isinstance(row, dict) for row in rows):
             raise bad_payload(reply, "a book that is no object")
@@ -154,8 +149,8 @@ class AsyncMarkets(Family):
         self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
     ) -> frames.Batch:
         """Candlesticks of one market as an exact Batch, with the rows that could not be read."""
-        call, minutes = self.candle_call(ticker, interval, since=since, until=until, series=series)
-        return candles(await self._door.send(call), ticker, minutes)
+        asked, minutes = self.candle_call(ticker, interval, since=since, until=until, series=series)
+        return candles(await self._send(asked), ticker, minutes)
 
     def candle_call(
         self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
@@ -164,11 +159,9 @@ class AsyncMarkets(Family):
         name, minutes = params.ticker(ticker), params.interval(interval)
         asked = params.candle_window(since, until, minutes, now=self._clock.now())
         if series is None:
-            return Call(
-                "batch_get_market_candlesticks", "/markets/candlesticks", (("market_tickers", name), *asked)
-            ), minutes
-        path = f"/series/{segment(params.ticker(series, 'series'))}/markets/{segment(name)}/candlesticks"
-        return Call("get_market_candlesticks", path, asked), minutes
+            return call("batch_get_market_candlesticks", (("market_tickers", name), *asked)), minutes
+        owner = params.ticker(series, "series")
+        return call("get_market_candlesticks", asked, series_ticker=owner, ticker=name), minutes
 
 
 def candles(reply: Reply, ticker: str, minutes: int) -> frames.Batch:

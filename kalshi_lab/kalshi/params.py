@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from kalshi_lab.clock import When, between, unix
 from kalshi_lab.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
 Params = tuple[tuple[str, str], ...]
 STATUSES = ("unopened", "open", "paused", "closed", "settled")
@@ -115,3 +118,18 @@ def combos(wanted: bool | str) -> str | None:
     if isinstance(wanted, bool):
         return None if wanted else "exclude"
     return one_of("combos", wanted, ["only"])
+
+
+def body(**values: object) -> bytes:
+    """A request's JSON body of the values that are given; decimals become text, times Unix seconds."""
+    return msgspec.json.encode({name: _sent(value) for name, value in values.items() if value is not None})
+
+
+def _sent(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return unix(value)
+    if isinstance(value, dict):
+        return {name: _sent(item) for name, item in value.items() if item is not None}
+    return [_sent(item) for item in value] if isinstance(value, list | tuple) else value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kalshi_lab.door import Call, segment
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family, envelope, read
-from kalshi_lab.kalshi.pages import AsyncPages, Listing, paged
+from kalshi_lab.kalshi.operations import call
+from kalshi_lab.kalshi.pages import AsyncPages, paged
 from kalshi_lab.models import Event, Series
 from kalshi_lab.portal import Facade, blocking
 
@@ -39,13 +39,13 @@ class AsyncSeriesFamily(Family):
             include_volume=volume or None,
         )
         asked += params.window(updated_since, None, now=self._clock.now(), names=("min_updated_ts", ""))
-        return AsyncPages(self._door, Listing(Series, "series", Call("get_series_list", "/series", asked), ("ticker",)))
+        return self._pages(Series, "series", call("get_series_list", asked), ("ticker",))
 
     async def one(self, ticker: str, *, volume: bool = False) -> Series:
         """One series, with its fees; NotFound where there is none."""
-        path = f"/series/{segment(params.ticker(ticker, 'series'))}"
+        asked = params.given(include_volume=volume or None)
         return await self._object(
-            Series, Call("get_series", path, params.given(include_volume=volume or None)), "series"
+            Series, call("get_series", asked, series_ticker=params.ticker(ticker, "series")), "series"
         )
 
 
@@ -84,10 +84,8 @@ class AsyncEvents(Family):
         now = self._clock.now()
         asked += params.window(closes_after, None, now=now, names=("min_close_ts", ""))
         asked += params.window(updated_since, None, now=now, names=("min_updated_ts", ""))
-        listing = Listing(Event, "events", Call("get_events", "/events", asked), ("event_ticker",), EVENT_PAGE)
-        return AsyncPages(
-            self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
-        )
+        made = call("get_events", asked)
+        return self._pages(Event, "events", made, ("event_ticker",), page=EVENT_PAGE, limit=limit, max_pages=max_pages)
 
     def multivariate(
         self,
@@ -103,15 +101,13 @@ class AsyncEvents(Family):
             collection_ticker=params.filtered(collection, "collection"),
             with_nested_markets=markets or None,
         )
-        call = Call("get_multivariate_events", "/events/multivariate", asked)
-        return AsyncPages(
-            self._door, Listing(Event, "events", call, ("event_ticker",), EVENT_PAGE), limit=params.limit(limit)
-        )
+        made = call("get_multivariate_events", asked)
+        return self._pages(Event, "events", made, ("event_ticker",), page=EVENT_PAGE, limit=limit)
 
     async def one(self, ticker: str) -> Event:
         """One event with its markets; NotFound where there is none."""
-        path = f"/events/{segment(params.ticker(ticker, 'event'))}"
-        reply = await self._reply("get_event", path, params.given(with_nested_markets=True))
+        asked = params.given(with_nested_markets=True)
+        reply = await self._send(call("get_event", asked, event_ticker=params.ticker(ticker, "event")))
         found = envelope(reply, "event")
         row = found["event"]
         if isinstance(row, dict) and not row.get("markets"):
