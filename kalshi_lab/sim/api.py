@@ -10,9 +10,9 @@ from kalshi_lab.sim.candles import period_ends
 from kalshi_lab.sim.catalog import NUMBER, SERIES, Spec
 from kalshi_lab.sim.listing import Listing, page
 from kalshi_lab.sim.queries import Query, bad, missing
-from kalshi_lab.sim.render import Json, Renderer, archived_candle, empty_book, live_candle
+from kalshi_lab.sim.render import Json, Levels, Renderer, archived_candle, empty_book, live_candle
 from kalshi_lab.sim.static import COSTS, exchange_status, fee_changes, overrides, schedule
-from kalshi_lab.sim.wire import DAY, SECOND, moment, price
+from kalshi_lab.sim.wire import DAY, SECOND, count, moment, price
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,16 @@ class Api:
 
     def _book(self, ticker: str, depth: int) -> Json:
         row = self.world.names.find_market(ticker)
-        return empty_book() if row is None else self.renderer.book(row, self.now(), depth)
+        if row is None:
+            return empty_book()
+        yes, no = (
+            [[price(level), count(size)] for level, size in side[-depth:]] for side in self.levels(row, self.now())
+        )
+        return {"no_dollars": no, "yes_dollars": yes}
+
+    def levels(self, row: int, now: int) -> tuple[Levels, Levels]:
+        """YES bids and NO bids of a market as (price, contracts), ascending: the best is the last. Empty outside trading."""
+        return self.renderer.levels(row, now)
 
     def trades(self, query: Query) -> Json:
         """GET /markets/trades."""

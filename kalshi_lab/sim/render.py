@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.tape import Trades
 
 Json = dict[str, Any]
+Levels = list[tuple[int, int]]
 _TRADE = 0x5452
 _RANGES = {name: [{"start": a, "end": b, "step": c} for a, b, c in bands] for name, bands in GRIDS.items()}
 _IMAGES = "https://kalshi-public-docs.s3.amazonaws.com/series-images-webp"
@@ -255,14 +256,12 @@ class Renderer:
             for (row, time, first, second), deal in zip(rows, sides, strict=True)
         ]
 
-    def book(self, market: int, now: int, depth: int) -> Json:
-        """Both sides of a book, best last; `depth` levels a side from the best, 0 for all."""
+    def levels(self, market: int, now: int) -> tuple[Levels, Levels]:
+        """YES bids and NO bids as (price, contracts), ascending: the best is the last. Empty outside trading."""
         event = self.rows.event[market : market + 1]
         if self.world.event_status(now)[event[0]] not in {ACTIVE, INACTIVE}:
-            return empty_book()
-        sides = self.world.quotes.book(market, int(self.world.paths.step(event, now)[0]), now)
-        yes, no = ([[price(level), count(size)] for level, size in side[-depth:]] for side in sides)
-        return {"no_dollars": no, "yes_dollars": yes}
+            return [], []
+        return self.world.quotes.book(market, int(self.world.paths.step(event, now)[0]), now)
 
 
 def _deal(paid: int, size: int, yes: bool, block: bool) -> Json:
