@@ -11,7 +11,7 @@ import functools
 import re
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -35,10 +35,19 @@ DTYPES: dict[str, pl.DataType] = {
     "flag": pl.Boolean(),
     "time": TIME,
     "unix": TIME,
+    "milliseconds": TIME,
 }
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_ON_WIRE: dict[str, Any] = {"number": float, "integer": _INT64, "unix": _INT64, "flag": bool, "json": msgspec.Raw}
+_ON_WIRE: dict[str, Any] = {
+    "number": float,
+    "integer": _INT64,
+    "unix": _INT64,
+    "milliseconds": _INT64,
+    "flag": bool,
+    "json": msgspec.Raw,
+}
 _PATTERNS = {"price": money.PRICE_PATTERN, "count": money.COUNTS_PATTERN, "money": money.DOLLARS_PATTERN}
+_UNIX: dict[str, Literal["s", "ms"]] = {"unix": "s", "milliseconds": "ms"}
 _UTC_TEXT = "%Y-%m-%dT%H:%M:%S%.fZ"
 _HEAD = re.compile(rb'^\s*\{\s*"(?:next_)?cursor"\s*:\s*("(?:[^"\\]|\\.)*"|null)')
 _TAIL = re.compile(rb',\s*"(?:next_)?cursor"\s*:\s*("(?:[^"\\]|\\.)*"|null)\s*\}\s*$')
@@ -220,9 +229,9 @@ def _columnar(record: type[Record], values: Sequence[Sequence[Any]]) -> pl.DataF
 def _series(column: Column, values: Sequence[Any]) -> pl.Series:
     """One typed column of a kind that is not written as text."""
     kind = column.kind
-    if kind == "unix":
-        seconds = pl.Series(column.name, values, dtype=pl.Int64)
-        return pl.from_epoch(seconds, "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if kind in _UNIX:
+        since = pl.Series(column.name, values, dtype=pl.Int64)
+        return pl.from_epoch(since, _UNIX[kind]).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if kind == "json":
         return _json(column.name, values)
     if kind == "integer":

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
@@ -55,6 +55,14 @@ def _utc(value: object) -> datetime:
     raise ValueError(f"no time: {str(value)[:40]!r}")
 
 
+def milliseconds(value: object) -> datetime:
+    """A UTC-aware time from Unix milliseconds, or from what `utc` reads; ValueError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value, rest = divmod(value, 1000)
+        return utc(value) + timedelta(milliseconds=rest)
+    return utc(value)
+
+
 def _micro(text: str) -> str:
     """Fractions of a second cut to microseconds, the finest that the tables hold."""
     return re.sub(r"(\.\d{6})\d+", r"\1", text)
@@ -97,6 +105,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "flag": _is(bool),
     "time": utc,
     "unix": utc,
+    "milliseconds": milliseconds,
     "json": lambda value: value,
 }
 SHOWN = {
@@ -111,8 +120,9 @@ SHOWN = {
     "flag": "Boolean",
     "time": "Datetime(us, UTC)",
     "unix": "Datetime(us, UTC)",
+    "milliseconds": "Datetime(us, UTC)",
 }
-NUMBERS = frozenset({"price", "money", "count", "integer", "number", "unix"})
+NUMBERS = frozenset({"price", "money", "count", "integer", "number", "unix", "milliseconds"})
 
 Key = Annotated[str, Kind("key")]
 Text = Annotated[str | None, Kind("text")]
@@ -124,6 +134,8 @@ Number = Annotated[float | None, BeforeValidator(_optional(_number)), Kind("numb
 Flag = Annotated[bool | None, Kind("flag")]
 Time = Annotated[datetime | None, BeforeValidator(_optional(utc)), Kind("time")]
 UnixTime = Annotated[datetime, BeforeValidator(utc), Kind("unix")]
+Unix = Annotated[datetime | None, BeforeValidator(_optional(utc)), Kind("unix")]
+Milliseconds = Annotated[datetime | None, BeforeValidator(_optional(milliseconds)), Kind("milliseconds")]
 Json = Kind("json")
 
 
