@@ -1,4 +1,4 @@
-"""The clients: the whole public API, no files, namespaced by the exchange's own families."""
+"""The clients: the whole API, no files, namespaced by the exchange's own families."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door import Door
 from kalshi_lab.kalshi import operations
+from kalshi_lab.kalshi.account import Account, ApiKeyFamily, AsyncAccount, AsyncApiKeys
+from kalshi_lab.kalshi.communications import AsyncCommunications, Communications
 from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
+from kalshi_lab.kalshi.fcm import AsyncFcm, Fcm
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
+from kalshi_lab.kalshi.order_groups import AsyncOrderGroups, OrderGroups
+from kalshi_lab.kalshi.orders import AsyncOrders, Orders
+from kalshi_lab.kalshi.portfolio import AsyncPortfolio, Portfolio
 from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, SeriesFamily
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -44,6 +50,13 @@ class AsyncKalshi(AsyncSession):
         self.events = AsyncEvents(self.door, self.clock)
         self.markets = AsyncMarkets(self.door, self.clock)
         self.historical = AsyncHistorical(self.door, self.clock)
+        self.portfolio = AsyncPortfolio(self.door, self.clock)
+        self.orders = AsyncOrders(self.door, self.clock)
+        self.order_groups = AsyncOrderGroups(self.door, self.clock)
+        self.communications = AsyncCommunications(self.door, self.clock)
+        self.account = AsyncAccount(self.door, self.clock)
+        self.api_keys = AsyncApiKeys(self.door, self.clock)
+        self.fcm = AsyncFcm(self.door, self.clock)
 
     @staticmethod
     def operations() -> pl.DataFrame:
@@ -76,6 +89,13 @@ class Kalshi(Session):
         self.events = Events(twin.events)
         self.markets = Markets(twin.markets)
         self.historical = Historical(twin.historical)
+        self.portfolio = Portfolio(twin.portfolio)
+        self.orders = Orders(twin.orders)
+        self.order_groups = OrderGroups(twin.order_groups)
+        self.communications = Communications(twin.communications)
+        self.account = Account(twin.account)
+        self.api_keys = ApiKeyFamily(twin.api_keys)
+        self.fcm = Fcm(twin.fcm)
 
     operations = staticmethod(AsyncKalshi.operations)
     close = blocking(AsyncKalshi.close)

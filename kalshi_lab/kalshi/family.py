@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from kalshi_lab import frames
-from kalshi_lab.errors import TradingOff
+from kalshi_lab.errors import BadPayload, TradingOff
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, unread
 from kalshi_lab.models.fields import Record
 
 if TYPE_CHECKING:
@@ -40,10 +40,14 @@ class Family:
         reply = await self._send(asked)
         return read(record, reply, envelope(reply, key)[key] if key else envelope(reply), **context)
 
-    async def _rows(self, record: type[R], asked: Call, key: str) -> list[R]:
+    async def _rows(self, record: type[R], asked: Call, key: str) -> tuple[R, ...]:
         """The objects of a short list under `key`; null and absent are empty. BadPayload where one cannot be read."""
         reply = await self._send(asked)
-        return [read(record, reply, row) for row in envelope(reply).get(key) or []]
+        return tuple(read(record, reply, row) for row in envelope(reply).get(key) or [])
+
+    async def _id(self, asked: Call, key: str) -> str:
+        """The id under `key` of the answer to a write."""
+        return str(envelope(await self._send(asked), key)[key])
 
     def _pages(
         self,
@@ -80,6 +84,6 @@ def read(record: type[R], reply: Reply, row: Any, **context: object) -> R:
     """One object from a decoded row; BadPayload where it cannot be read."""
     try:
         made: R = frames.one(record, row, **context)
-    except ValueError as error:
-        raise bad_payload(reply, str(error).replace("\n", " ")[:300]) from None
+    except (ValueError, BadPayload) as error:
+        raise unread(reply, error) from None
     return made

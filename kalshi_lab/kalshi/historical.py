@@ -12,6 +12,8 @@ from kalshi_lab.kalshi.markets import PAGE, candles
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, paged
 from kalshi_lab.models import Cutoff, Market, Trade
+from kalshi_lab.models.order import Order
+from kalshi_lab.models.portfolio import Fill, MarketPosition
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
@@ -71,6 +73,61 @@ class AsyncHistorical(Family):
         made = call("get_trades_historical", asked)
         return self._pages(Trade, "trades", made, ("trade_id",), page=PAGE, limit=limit, max_pages=max_pages)
 
+    def fills(
+        self,
+        ticker: str | None = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        subaccount: int | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Fill]:
+        """Executions of your orders from before the cutoff. Needs a key."""
+        made = call("get_fills_historical", self._own(ticker, since, until, subaccount))
+        return self._pages(Fill, "fills", made, ("fill_id",), page=PAGE, limit=limit, max_pages=max_pages)
+
+    def orders(
+        self,
+        ticker: str | None = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        subaccount: int | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[Order]:
+        """Your canceled and executed orders from before the cutoff. Needs a key."""
+        made = call("get_historical_orders", self._own(ticker, since, until, subaccount))
+        return self._pages(Order, "orders", made, ("order_id",), page=PAGE, limit=limit, max_pages=max_pages)
+
+    def _own(self, ticker: str | None, since: When | None, until: When | None, subaccount: int | None) -> params.Params:
+        asked = params.given(ticker=params.filtered(ticker), subaccount=params.subaccount(subaccount))
+        return asked + params.window(since, until, now=self._clock.now())
+
+    def positions(
+        self,
+        *,
+        ticker: str | None = None,
+        event: str | None = None,
+        subaccount: int | None = None,
+        limit: int | None = None,
+        max_pages: int | None = None,
+    ) -> AsyncPages[MarketPosition]:
+        """Your settled positions that have left `portfolio.positions`; may repeat some of it. Needs a key.
+
+        Without a subaccount, of the primary one (0).
+        """
+        asked = params.given(
+            ticker=params.filtered(ticker),
+            event_ticker=params.filtered(event, "event"),
+            subaccount=params.subaccount(subaccount),
+        )
+        made = call("get_historical_positions", asked)
+        return self._pages(
+            MarketPosition, "market_positions", made, ("ticker",), page=PAGE, limit=limit, max_pages=max_pages
+        )
+
     async def candlesticks(
         self, ticker: str, interval: str | int = "1h", *, since: When, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:
@@ -96,3 +153,6 @@ class Historical(Facade):
     market = blocking(AsyncHistorical.market)
     trades = paged(AsyncHistorical.trades)
     candlesticks = blocking(AsyncHistorical.candlesticks)
+    fills = paged(AsyncHistorical.fills)
+    orders = paged(AsyncHistorical.orders)
+    positions = paged(AsyncHistorical.positions)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from kalshi_lab.clock import When, between, unix
+from kalshi_lab.clock import When, between, moment, unix
 from kalshi_lab.errors import UsageError, one_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ANSWERED = {
     "finalized": "settled",
 }
 INTERVALS = {"1m": 1, "1h": 60, "1d": 1440}
+NOTHING = Decimal(0)
 DEEPEST = 100  # levels of a book
 _TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -50,14 +51,24 @@ def tickers(values: str | Iterable[str], *, most: int | None = None) -> list[str
     return found
 
 
+def several(values: str | Iterable[str] | None, what: str, *, most: int) -> list[str] | None:
+    """Several ids, 1 to `most` of them; None where none were given."""
+    if values is None:
+        return None
+    found = [values] if isinstance(values, str) else list(values)
+    if not 0 < len(found) <= most or not all(isinstance(one, str) and one for one in found):
+        raise UsageError(f"{what} are {len(found)}, or hold what is no id", hint=f"Give 1 to {most} texts")
+    return found
+
+
 def filtered(value: str | None, what: str = "ticker") -> str | None:
     """A ticker to filter by; None for no filter, while an empty text is refused, since it would ask for everything."""
     return None if value is None else ticker(value, what)
 
 
-def listed(values: str | Iterable[str] | None) -> str | None:
+def listed(values: str | Iterable[str] | None, *, most: int | None = None) -> str | None:
     """Tickers to filter by as one parameter; None for no filter, while an empty list is refused."""
-    return None if values is None else ",".join(tickers(values))
+    return None if values is None else ",".join(tickers(values, most=most))
 
 
 def status(value: str | None, allowed: Sequence[str] = STATUSES) -> str | None:
@@ -118,6 +129,66 @@ def combos(wanted: bool | str) -> str | None:
     if isinstance(wanted, bool):
         return None if wanted else "exclude"
     return one_of("combos", wanted, ["only"])
+
+
+def subaccount(value: int | None) -> int | None:
+    """A subaccount: 0 is the primary one, 1 to 63 are numbered."""
+    return _within("subaccount", value, 0, 63)
+
+
+def shard(value: int | None) -> int | None:
+    """A shard of the exchange (its `exchange_index`), 0 to 100."""
+    return _within("shard", value, 0, 100)
+
+
+def _within(what: str, value: int | None, low: int, high: int) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+        return value
+    raise UsageError(f"{what} {value!r} is out of range", hint=f"Give a whole number from {low} to {high}")
+
+
+def exact(value: Decimal | str | int, what: str, *, decimals: int, low: Decimal | None = None) -> Decimal:
+    """An exact amount with at most so many decimals and at least `low`; a binary float is refused."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
+        raise UsageError(f"{what} is a {type(value).__name__}", hint='Give text or a Decimal, which are exact: "0.42"')
+    try:
+        made = Decimal(value)
+        scaled = made.scaleb(decimals)
+    except InvalidOperation:
+        raise UsageError(f"{what} {str(value)[:40]!r} is no number") from None
+    if not made.is_finite() or scaled != scaled.to_integral_value():
+        raise UsageError(f"{what} {value} has more than {decimals} decimals")
+    if low is not None and made < low:
+        raise UsageError(f"{what} {value} is too small", hint=f"Give at least {low}")
+    return made
+
+
+def units(value: Decimal | str | int, decimals: int, what: str) -> int:
+    """A positive amount of dollars as whole units of so many decimals: 2 for cents, 4 for 1/10,000 dollar."""
+    return int(exact(value, what, decimals=decimals, low=Decimal(1).scaleb(-decimals)).scaleb(decimals))
+
+
+def price(value: Decimal | str, what: str = "price") -> Decimal:
+    """A price that an order can have: dollars above 0 and below 1, at most 4 decimals."""
+    made = exact(value, what, decimals=4)
+    if not 0 < made < 1:
+        raise UsageError(
+            f"{what} {made} is no price in dollars", hint='Prices are above 0 and below 1: 42 cents are "0.42"'
+        )
+    return made
+
+
+def count(value: Decimal | str | int, what: str = "count") -> Decimal:
+    """A number of contracts: at least 0.01, in hundredths."""
+    return exact(value, what, decimals=2, low=Decimal("0.01"))
+
+
+def future(value: When | None, what: str, *, now: datetime) -> datetime | None:
+    """A time that is still to come."""
+    made = None if value is None else moment(value, now=now, what=what)
+    if made is not None and made <= now:
+        raise UsageError(f"{what} {made.isoformat()} is not in the future", hint="Give a later time")
+    return made
 
 
 def body(**values: object) -> bytes:
