@@ -327,7 +327,21 @@ def _row(kind: type[Record], item: Record) -> list[Any]:
 def _cell(column: Column, value: Any) -> Any:
     if column.kind != "json" or value is None:
         return value
-    return msgspec.json.encode(value, enc_hook=lambda thing: thing.model_dump(exclude_unset=True)).decode()
+    return msgspec.json.encode(value, enc_hook=_as_sent).decode()
+
+
+def _as_sent(thing: Record) -> dict[str, Any]:
+    """A nested record under the names of the wire, what was set aside back in its place."""
+    extra = dict(thing.model_extra or {})
+    said = [column for column in columns(type(thing)) if column.name in thing.model_fields_set]
+    sent = {c.wires[0]: extra.pop(f"raw_{c.name}", _unix(c, getattr(thing, c.name))) for c in said}
+    return sent | extra
+
+
+def _unix(column: Column, value: Any) -> Any:
+    """A time as it was sent where it came as a number."""
+    scale = {"unix": 1, "milliseconds": 1000}.get(column.kind)
+    return value if scale is None or value is None else round(value.timestamp() * scale)
 
 
 @dataclass

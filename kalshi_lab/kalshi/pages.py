@@ -37,7 +37,7 @@ class Listing(Generic[R]):
     call: Call
     unique: tuple[str, ...]
     page: int | None = None  # rows a page at most; None where the endpoint is not paginated
-    size_name: str = "limit"
+    size_name: str = "limit"  # empty where the size of a page cannot be chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ class AsyncPages(Generic[R]):
         listing, call = self.listing, self.listing.call
         if listing.page is not None:
             left = listing.page if self._limit is None else min(listing.page, self._limit - seen)
-            call = call.with_params(**{listing.size_name: str(left)}, **({"cursor": cursor} if cursor else {}))
+            size = {listing.size_name: str(left)} if listing.size_name else {}
+            call = call.with_params(**size, **({"cursor": cursor} if cursor else {}))
         return asyncio.ensure_future(self._door.send(call))
 
     def _count(self, reply: Reply) -> int:
@@ -271,15 +272,15 @@ def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
     """A page as an exact frame; BadPayload where it is no page of this listing."""
     try:
         return frames.decode(listing.record, reply.body, listing.key)
-    except (ValueError, RecursionError) as error:
-        raise bad_payload(reply, str(error)) from None
+    except (ValueError, RecursionError, BadPayload) as error:
+        raise unread(reply, error) from None
 
 
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
     try:
         return frames.objects(listing.record, reply.body, listing.key)
-    except (ValueError, RecursionError) as error:
-        raise bad_payload(reply, str(error)) from None
+    except (ValueError, RecursionError, BadPayload) as error:
+        raise unread(reply, error) from None
 
 
 def _rows(reply: Reply, key: str) -> list[Any]:
@@ -289,11 +290,23 @@ def _rows(reply: Reply, key: str) -> list[Any]:
         raise bad_payload(reply, str(error)) from None
 
 
-def bad_payload(reply: Reply, why: str) -> BadPayload:
+def unread(reply: Reply, error: Exception) -> BadPayload:
+    """The error for an answer that could not be read because of `error`."""
+    if isinstance(error, BadPayload):
+        return bad_payload(reply, error.message, hint=error.hint)
+    return bad_payload(reply, str(error).replace("\n", " ")[:300])
+
+
+def bad_payload(
+    reply: Reply,
+    why: str,
+    *,
+    hint: str = "The exchange may have changed its format; a newer version of this library may read it",
+) -> BadPayload:
     """The error for an answer that is not what the contract says."""
     return BadPayload(
         f"the exchange's answer to {reply.call.operation} is not in the expected form: {why}",
-        hint="The exchange may have changed its format; a newer version of this library may read it",
+        hint=hint,
         request_id=reply.request_id,
         method=reply.call.method,
         path=reply.call.path,

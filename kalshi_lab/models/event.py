@@ -11,6 +11,16 @@ from kalshi_lab.models.fields import Count, Flag, Integer, Json, Key, Number, Re
 from kalshi_lab.models.market import Market
 
 
+class SettlementSource(Record):
+    """An official source of outcomes."""
+
+    name: Text = doc("the source")
+    url: Text = doc("its address")
+
+
+Sources = Annotated[tuple[SettlementSource, ...] | None, Json]
+
+
 class Event(Record):
     """A question with one or more markets. `markets` holds them where they were asked for, and is empty otherwise."""
 
@@ -26,7 +36,7 @@ class Event(Record):
     collateral_return_type: Text = doc("MECNET, DIRECNET or empty")
     strike_date: Time = doc("the date that it is about")
     strike_period: Text = doc("the period that it is about")
-    settlement_sources: Annotated[tuple[dict[str, Any], ...] | None, Json] = doc("official sources of the outcome")
+    settlement_sources: Sources = doc("official sources of the outcome")
     product_metadata: Annotated[dict[str, Any] | None, Json] = doc("free-form")
     last_updated_ts: Time = doc("last change of this description")
     fee_type_override: Text = doc("fee type of this event; null: the series' own")
@@ -61,7 +71,7 @@ class Series(Record):
     frequency: Text = doc("free text, such as daily or weekly")
     fee_type: Text = doc("quadratic, quadratic_with_maker_fees, quadratic_with_combo_maker_fees, flat")
     fee_multiplier: Number = doc("the factor in the fee formula")
-    settlement_sources: Annotated[tuple[dict[str, Any], ...] | None, Json] = doc("official sources of the outcome")
+    settlement_sources: Sources = doc("official sources of the outcome")
     contract_url: Text = doc("filing")
     contract_terms_url: Text = doc("terms")
     product_metadata: Annotated[dict[str, Any] | None, Json] = doc("free-form")
@@ -69,3 +79,43 @@ class Series(Record):
     volume: Count = wire("volume_fp", "contracts traded, where asked for")
     last_updated_ts: Time = doc("last change of this description")
     exchange_index: Integer = doc("the shard on which it trades")
+
+
+class MarketPicture(Record):
+    """How a market of an event is shown."""
+
+    market_ticker: Text = doc("the market")
+    image_url: Text = doc("its picture")
+    color_code: Text = doc("its colour")
+
+
+class EventMetadata(Record):
+    """How an event is shown and where its outcome comes from."""
+
+    image_url: Text = doc("the event's picture")
+    featured_image_url: Text = doc("the picture of its featured market")
+    market_details: Annotated[tuple[MarketPicture, ...] | None, Json] = doc("pictures and colours of its markets")
+    settlement_sources: Sources = doc("official sources of the outcome")
+    competition: Text = doc("the competition that it belongs to")
+    competition_scope: Text = doc("what of the competition it is about")
+
+
+class SeriesFeeChange(Record):
+    """A change of a series' fees, past or planned."""
+
+    id: Key = key("id of the change")
+    series_ticker: Text = doc("the series")
+    fee_type: Text = doc("quadratic, quadratic_with_maker_fees, quadratic_with_combo_maker_fees, flat")
+    fee_multiplier: Number = doc("the factor in the fee formula")
+    scheduled_ts: Time = doc("when it takes effect")
+
+
+class EventFeeChange(Record):
+    """A change of the fees of one event, past or planned, which then differ from those of its series."""
+
+    id: Key = key("id of the change")
+    event_ticker: Text = doc("the event")
+    series_ticker: Text = doc("its series")
+    fee_type_override: Text = doc("the event's own fee type; null: the series' again")
+    fee_multiplier_override: Number = doc("the event's own factor in the fee formula; null: the series' again")
+    scheduled_ts: Time = doc("when it takes effect")

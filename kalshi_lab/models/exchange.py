@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator
+from kalshi_lab.models.fields import Flag, Integer, Json, Record, Text, Time, doc
 
-from kalshi_lab.models.fields import Flag, Json, Record, Text, Time, doc, utc
 
-Instant = Annotated[datetime, BeforeValidator(utc)]
+class ShardStatus(Record):
+    """Whether one shard of the exchange is up and trading."""
+
+    exchange_index: Integer = doc("the shard")
+    description: Text = doc("what trades on it")
+    exchange_active: Flag = doc("whether it is up at all")
+    trading_active: Flag = doc("whether orders are matched")
+    intra_exchange_transfers_active: Flag = doc("whether money moves to and from it")
 
 
 class ExchangeStatus(Record):
@@ -19,7 +24,9 @@ class ExchangeStatus(Record):
     trading_active: Flag = doc("whether orders are matched")
     intra_exchange_transfers_active: Flag = doc("whether money moves between shards")
     exchange_estimated_resume_time: Time = doc("when it is expected back, during a halt")
-    exchange_index_statuses: Annotated[tuple[dict[str, Any], ...] | None, Json] = doc("the same for each shard")
+    exchange_index_statuses: Annotated[tuple[ShardStatus, ...] | None, Json] = doc(
+        "the same for each shard; the fields above are those of shard 0"
+    )
 
     def __repr__(self) -> str:
         def word(flag: bool | None, yes: str, no: str) -> str:
@@ -73,3 +80,9 @@ class Cutoff(Record):
 
     def __repr__(self) -> str:
         return f"<Cutoff markets {self.market_settled_ts}, trades {self.trades_created_ts}>"
+
+
+class UserDataTime(Record):
+    """Up to when orders, fills, positions and balances are known to be complete in the exchange's answers."""
+
+    as_of_time: Time = doc("complete up to here")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kalshi_lab import markup, money
+from kalshi_lab.errors import BadPayload
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -173,7 +174,8 @@ class Record(BaseModel):
         return tidy(cls, value) if isinstance(value, Mapping) else value
 
     def __repr__(self) -> str:
-        keys = [column.name for column in columns(type(self)) if column.required]
+        table = columns(type(self))
+        keys = [column.name for column in table if column.required] or [column.name for column in table[:3]]
         return f"<{type(self).__name__} {' '.join(str(getattr(self, name)) for name in keys)}>"
 
     def __str__(self) -> str:
@@ -210,12 +212,13 @@ def _wires(name: str, field: FieldInfo) -> tuple[str, ...]:
 def tidy(record: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as received, made ready: nested groups spread out, empty times null, odd values set aside under `raw_<name>`.
 
-    Unreadable numbers stay where they are, for the caller to refuse.
+    Unreadable numbers stay where they are, for the caller to refuse. Raises BadPayload for a row of the legacy format.
     """
     out = dict(row)
     for group in record.nested:
         inner = out.pop(group, None)
         out |= {f"{group}_{key}": value for key, value in inner.items()} if isinstance(inner, Mapping) else {}
+    _refuse_legacy(record, out)
     for column in columns(record):
         for wire in column.wires:
             if out.get(wire) is not None:
@@ -230,6 +233,27 @@ def _set_aside(out: dict[str, Any], wire: str, column: Column) -> None:
     elif column.kind not in NUMBERS and column.kind != "key" and not readable(column.kind, value):
         out[wire] = None
         out[f"raw_{column.name}"] = value
+
+
+@functools.cache
+def _legacy(record: type[Record]) -> dict[str, str]:
+    """The names under which whole cents and whole counts came until 2026, each with today's name of the same field."""
+    table = columns(record)
+    today = {wire for column in table for wire in column.wires}
+    prices = {c.wires[0].removesuffix("_dollars"): c.wires[0] for c in table if c.wires[0].endswith("_dollars")}
+    counts = {c.wires[0].removesuffix("_fp"): c.wires[0] for c in table if c.wires[0].endswith("_fp")}
+    spread = {bare for bare in prices if bare.startswith(tuple(f"{group}_" for group in record.nested))}
+    return {bare: name for bare, name in (prices | counts).items() if bare not in today or bare in spread}
+
+
+def _refuse_legacy(record: type[Record], row: Mapping[str, Any]) -> None:
+    """BadPayload for a row with whole cents or counts alone, which would otherwise be read as a market without prices."""
+    for bare, name in _legacy(record).items():
+        if type(row.get(bare)) is int and name not in row:
+            raise BadPayload(
+                f"legacy format: integer cents and counts, removed 12 March 2026 ({bare!r} without {name!r})",
+                hint="This is an old recording, or a server that does not speak today's format",
+            )
 
 
 def readable(kind: str, value: object) -> bool:

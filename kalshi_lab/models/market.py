@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from kalshi_lab import markup, money
 from kalshi_lab.models import quote
@@ -15,6 +15,7 @@ from kalshi_lab.models.fields import (
     Integer,
     Json,
     Key,
+    Kind,
     Money,
     Number,
     Price,
@@ -26,23 +27,26 @@ from kalshi_lab.models.fields import (
     wire,
 )
 
-
-class PriceRange(BaseModel):
-    """A band of the price grid, in dollars: prices from start to end in steps."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    start: Annotated[Decimal, BeforeValidator(money.dollars)]
-    end: Annotated[Decimal, BeforeValidator(money.dollars)]
-    step: Annotated[Decimal, BeforeValidator(money.dollars)]
+Dollars = Annotated[Decimal, BeforeValidator(money.price), Kind("price")]
 
 
-class Leg(BaseModel):
-    """One leg of a combo market."""
+class PriceRange(Record):
+    """A band of the price grid: prices from start to end in steps."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-    event_ticker: str | None = None
-    market_ticker: str | None = None
-    side: str | None = None
+    start: Dollars = key("where the band starts, dollars")
+    end: Dollars = key("where it ends, dollars")
+    step: Dollars = key("the tick inside it, dollars")
+
+
+class Leg(Record):
+    """One leg of a combo market: the side of a market that must win."""
+
+    event_ticker: Text = doc("the leg's event")
+    market_ticker: Text = doc("the leg's market")
+    side: Text = doc("yes or no")
+    yes_settlement_value: Price = wire(
+        "yes_settlement_value_dollars", "payout of one YES contract of the leg, dollars; null before it is settled"
+    )
 
 
 class Market(Record):

@@ -6,7 +6,21 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from kalshi_lab.models.fields import Count, Flag, Integer, Key, Price, Record, Text, Time, UnixTime, doc, key, wire
+from kalshi_lab.models.fields import (
+    Count,
+    Flag,
+    Integer,
+    Key,
+    Number,
+    Price,
+    Record,
+    Text,
+    Time,
+    UnixTime,
+    doc,
+    key,
+    wire,
+)
 
 
 class Trade(Record):
@@ -60,3 +74,17 @@ class Candlestick(Record):
     yes_ask_close: Price = _ohlc("yes_ask", "close", "last YES ask")
     volume: Count = wire(("volume_fp", "volume"), "contracts traded in the period")
     open_interest: Count = wire(("open_interest_fp", "open_interest"), "contracts outstanding at the end")
+
+
+class ForecastPoint(Record):
+    """What the markets of an event together forecast: one percentile in one period."""
+
+    event_ticker: Key = key("the event")
+    end_time: UnixTime = Field(
+        validation_alias="end_period_ts", description="the end of the period, which belongs to it"
+    )
+    interval_minutes: Integer = wire("period_interval", "length of the period in minutes; 0: five seconds")
+    percentile: Integer = doc("the percentile in hundredths: 5000 is the median")
+    raw_numerical_forecast: Number = doc("the forecast as computed")
+    numerical_forecast: Number = doc("the forecast as shown")
+    formatted_forecast: Text = doc("the forecast as text")

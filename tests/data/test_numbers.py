@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_lab import frames, money
-from kalshi_lab.models import Market, Trade
+from kalshi_lab.errors import BadPayload
+from kalshi_lab.models import Candlestick, Market, Record, Trade
 from tests.data.wires import ROADS, decimals, page, text_of
 
 EVERY_ROAD = pytest.mark.parametrize("road", ROADS)
@@ -85,11 +86,35 @@ def test_what_is_no_count_is_refused(road: str, wire: Any) -> None:
     assert len(batch.refused) == 1
 
 
-def test_cents_of_old_are_never_taken_for_dollars() -> None:
-    """The integer cents that the exchange once sent under our names stay in extra, and no price is made of them."""
-    for road in ROADS.values():
-        row = road(Market, page([{"ticker": "A", "yes_bid": 42, "volume": 7}])).frame.row(0, named=True)
-        assert (row["yes_bid"], row["volume"], row["extra"]) == (None, None, '{"volume":7,"yes_bid":42}')
+@EVERY_ROAD
+@pytest.mark.parametrize(
+    ("record", "row", "named"),
+    [
+        (Market, {"ticker": "A", "yes_bid": 42, "volume": 7}, "'yes_bid' without 'yes_bid_dollars'"),
+        (
+            Market,
+            {"ticker": "A", "yes_bid": 42, "yes_bid_dollars": "0.42", "volume": 7},
+            "'volume' without 'volume_fp'",
+        ),
+        (Trade, {"trade_id": "a", "count": 3, "yes_price_dollars": "0.42"}, "'count' without 'count_fp'"),
+        (Trade, {"trade_id": "a", "yes_price": 0}, "'yes_price' without 'yes_price_dollars'"),
+        (Candlestick, {"ticker": "A", "end_period_ts": 1, "price": {"open": 42}}, "'price_open' without"),
+    ],
+)
+def test_a_legacy_body_is_named(road: str, record: type[Record], row: dict[str, Any], named: str) -> None:
+    """Lesson 14: whole cents or counts alone are refused as the legacy format, on every road, and no price is made of them."""
+    with pytest.raises(BadPayload, match="legacy format: integer cents and counts, removed 12 March 2026") as error:
+        ROADS[road](record, page([row]))
+    assert named in error.value.message
+
+
+@EVERY_ROAD
+def test_a_body_of_both_formats_is_read(road: str) -> None:
+    """Lesson 14: where both shapes are sent, today's counts, and the older one stays in extra."""
+    both = {"ticker": "A", "yes_bid": 42, "yes_bid_dollars": "0.4250", "volume": 7, "volume_fp": "7.50"}
+    row = ROADS[road](Market, page([both])).frame.row(0, named=True)
+    assert (row["yes_bid"], row["volume"]) == (Decimal("0.4250"), Decimal("7.50"))
+    assert row["extra"] == '{"volume":7,"yes_bid":42}'
 
 
 def test_not_a_number_spoils_the_page_and_says_so() -> None:
