@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kalshi_lab.sim.candles import Candle
+    from kalshi_lab.sim.desk.venue import Venue
     from kalshi_lab.sim.world import World
 
 MOST_CANDLES, MOST_BATCH = 5_000, 10_000
@@ -29,6 +30,11 @@ class Api:
     def __init__(self, world: World, now: Callable[[], int]) -> None:
         self.world, self.now = world, now
         self.renderer, self.listing = Renderer(world), Listing(world)
+        self.venue: Venue | None = None
+
+    def attach(self, venue: Venue) -> None:
+        """Let what members do show in books, quotes and trades."""
+        self.venue = venue
 
     def exchange_status(self, _query: Query) -> Json:
         """GET /exchange/status."""
@@ -126,8 +132,11 @@ class Api:
         return {"no_dollars": no, "yes_dollars": yes}
 
     def levels(self, row: int, now: int) -> tuple[Levels, Levels]:
-        """YES bids and NO bids of a market as (price, contracts), ascending: the best is the last. Empty outside trading."""
-        return self.renderer.levels(row, now)
+        """YES bids and NO bids of a market as (price, contracts), ascending: the best is the last. Empty outside trading.
+
+        Members' orders are in it once a venue is attached.
+        """
+        return self.renderer.levels(row, now) if self.venue is None else self.venue.levels(row, now)
 
     def trades(self, query: Query) -> Json:
         """GET /markets/trades."""

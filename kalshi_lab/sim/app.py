@@ -1,26 +1,32 @@
-"""The exchange's HTTP face: routes, the request log, the rate limit and faults."""
+"""The exchange's HTTP face: routes, who asks, the request log, the rate limits and faults."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from kalshi_lab.sim.control import Control
 from kalshi_lab.sim.delivery import SMALL, Wire, as_json, compressed, damaged
+from kalshi_lab.sim.desk.calls import Call, Reply, Signed
+from kalshi_lab.sim.desk.desk import Desk
+from kalshi_lab.sim.desk.keys import Caller
 from kalshi_lab.sim.faults import MAINTENANCE, Fault, Switchboard, error_body
+from kalshi_lab.sim.hub import Hub
 from kalshi_lab.sim.process import PREFIX
-from kalshi_lab.sim.queries import Query, Refused
+from kalshi_lab.sim.queries import Query, Refused, bad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from kalshi_lab.sim.api import Api
     from kalshi_lab.sim.pages import Pages
@@ -62,57 +68,101 @@ def routes(api: Api) -> list[Route]:
 
 
 class Application:
-    """The ASGI application of one simulated exchange; `delay` in seconds is waited before each answer."""
+    """The ASGI application of one simulated exchange; `delay` in seconds is waited before each answer.
+
+    `desk` holds keys, accounts and orders, `hub` passes on what happens there.
+    """
 
     def __init__(
         self, api: Api, clock: VirtualClock, bucket: Bucket, *, delay: float = 0.0, pages: Pages | None = None
     ) -> None:
-        self.routes, self.bucket, self.delay, self.pages = routes(api), bucket, delay, pages
+        self.api, self.clock, self.delay, self.pages = api, clock, delay, pages
+        self.hub = Hub()
+        self.desk = Desk(api, self.hub, bucket)
+        self.routes = [*routes(api), *self.desk.routes()]
         self.faults, self.wire = Switchboard(), Wire()
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self._control = Starlette(routes=Control(api.world, clock, self.faults, self.log).routes())
+        self._control = Starlette(routes=Control(api.world, clock, self.faults, self.log, self.desk).routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await self._control(scope, receive, send)
             return
-        request = Request(scope)
+        send = self._dated(send)
+        request = Request(scope, receive)
         path = scope["path"].removeprefix(PREFIX)
         entry = {"method": scope["method"], "path": path, "query": scope["query_string"].decode("latin-1"), "status": 0}
         self.log.append(entry)
+        sent = await request.body()
         if self.delay:
             await asyncio.sleep(self.delay)
         fault = self.faults.take(path, has_cursor="cursor" in request.query_params)
         if fault is not None and fault.kind in {"drop", "reset"}:
             self.wire.hang_up(scope, reset=fault.kind == "reset")
             return
-        response = self._answer(request, fault)
+        response = self._answer(request, sent, fault, entry)
         entry["status"] = response.status_code
         await self.wire.send(self._packed(request, response), fault, scope, receive, send)
 
-    def _answer(self, request: Request, fault: Fault | None) -> Response:
+    def _dated(self, send: Send) -> Send:
+        """Answers carry the time by which the exchange judges signatures."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self.desk.keys.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        return dated
+
+    def _answer(self, request: Request, sent: bytes, fault: Fault | None, entry: dict[str, Any]) -> Response:
         if fault is not None and fault.kind == "status":
             return as_json(error_body(fault.status) if fault.body is None else fault.body, fault.status, fault.headers)
         if fault is not None and fault.kind == "html":
             return as_html(fault)
-        if not self.bucket.take():
-            return as_json(error_body(429), 429)
-        response = self._routed(request)
+        try:
+            response = self._routed(request, _parsed(sent, entry), entry)
+        except Refused as refusal:
+            response = as_json(refusal.body, refusal.status)
         return damaged(response, fault, request.query_params.get("cursor", "")) if fault else response
 
-    def _routed(self, request: Request) -> Response:
+    def _routed(self, request: Request, body: Any, entry: dict[str, Any]) -> Response:
+        caller = self.desk.keys.verify(request.headers, request.method, request.scope["path"])
+        if isinstance(caller, Caller):
+            entry["key"] = caller.key
+        found = self._match(request)
+        if isinstance(found, Response):
+            return found if self.desk.limits.take(None, request.method, "", None) else as_json(error_body(429), 429)
+        route, params = found
+        known = caller if isinstance(caller, Caller) else None
+        if isinstance(route, Signed):
+            self._admit(route, caller)
+        if not self.desk.limits.take(known, request.method, route.path.removeprefix(PREFIX), body):
+            return as_json(error_body(429), 429)
         if self.pages and (ready := self.pages.find(request.scope["path"], request.query_params)):
             return as_json(ready)
+        if known is None or not isinstance(route, Signed):
+            return _finished(route.endpoint(Query(request.query_params), **params))
+        self.desk.venue.settle(self.clock.now())
+        return _finished(route.endpoint(Call(request.query_params, body, known, self.clock.now()), **params))
+
+    @staticmethod
+    def _admit(route: Signed, caller: Caller | Refused) -> None:
+        if isinstance(caller, Refused):
+            raise caller
+        if not caller.may(route.scope):
+            raise Refused(403, "forbidden", "forbidden", f"the key lacks the scope {route.scope}")
+
+    def _match(self, request: Request) -> tuple[Route, dict[str, str]] | Response:
+        partial = False
         for route in self.routes:
             match, found = route.matches(request.scope)
             if match is Match.FULL:
-                try:
-                    return as_json(route.endpoint(Query(request.query_params), **found["path_params"]))
-                except Refused as refusal:
-                    return as_json(refusal.body, refusal.status)
-            if match is Match.PARTIAL:
-                return as_json({"error": {"code": "method_not_allowed", "message": "method not allowed"}}, 405)
+                return route, found["path_params"]
+            partial = partial or match is Match.PARTIAL
+        if partial:
+            return as_json({"error": {"code": "method_not_allowed", "message": "method not allowed"}}, 405)
         return as_json(error_body(404), 404)
 
     def _packed(self, request: Request, response: Response) -> Response:
@@ -129,6 +179,23 @@ class Application:
         if query not in ready:
             ready[query] = compressed(response)
         return ready[query]
+
+
+def _parsed(sent: bytes, entry: dict[str, Any]) -> Any:
+    """The JSON of a request's body, also for the log. Raises Refused for something else."""
+    if not sent:
+        return None
+    try:
+        entry["body"] = json.loads(sent)
+    except ValueError:
+        raise bad("the body is no JSON") from None
+    return entry["body"]
+
+
+def _finished(answer: Any) -> Response:
+    if not isinstance(answer, Reply):
+        return as_json(answer)
+    return Response(status_code=answer.status) if answer.body is None else as_json(answer.body, answer.status)
 
 
 def as_html(fault: Fault) -> Response:

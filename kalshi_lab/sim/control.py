@@ -1,4 +1,4 @@
-"""The control paths outside the exchange's API, for this machine only: faults, the virtual clock, the request log, the truth."""
+"""The control paths outside the exchange's API, for this machine only: faults, clocks, accounts, the request log, the truth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kalshi_lab.sim.queries import Refused
 from kalshi_lab.sim.wire import SECOND, moment
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from kalshi_lab.sim.desk.desk import Desk
     from kalshi_lab.sim.faults import Switchboard
     from kalshi_lab.sim.virtual import VirtualClock
     from kalshi_lab.sim.world import World
@@ -26,8 +28,8 @@ Answer = dict[str, Any]
 class Control:
     """Steers one running exchange."""
 
-    def __init__(self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer]) -> None:
-        self.world, self.clock, self.faults, self.log = world, clock, faults, log
+    def __init__(self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer], desk: Desk) -> None:
+        self.world, self.clock, self.faults, self.log, self.desk = world, clock, faults, log, desk
 
     def routes(self) -> list[Route]:
         """The control paths, each refusing callers from elsewhere."""
@@ -39,6 +41,8 @@ class Control:
             ("GET", "/sim/requests", self._requests),
             ("POST", "/sim/reset-log", self._reset_log),
             ("GET", "/sim/truth/{ticker}", self._truth),
+            ("POST", "/sim/accounts", self._open_account),
+            ("POST", "/sim/skew", self._skew),
         ]
         return [Route(path, _guarded(answer), methods=[method]) for method, path, answer in listed]
 
@@ -71,6 +75,13 @@ class Control:
             "ts": now // SECOND,
         }
 
+    async def _open_account(self, request: Request) -> Answer:
+        return self.desk.open_account(await request.json())
+
+    async def _skew(self, request: Request) -> Answer:
+        self.desk.keys.skew = float((await request.json())["seconds"])
+        return {"now": self.desk.keys.now()}
+
 
 def _guarded(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Response]]:
     async def control(request: Request) -> Response:
@@ -78,7 +89,7 @@ def _guarded(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[[Reques
             return JSONResponse({"error": "the control paths answer this machine only"}, 403)
         try:
             return JSONResponse(await answer(request))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, Refused) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return control

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -71,7 +72,10 @@ class Exchange:
             self._control("POST", "/sim/faults", {"path": path, "kind": kind, **options})
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests served since the start or the last `reset_log`: method, path, query, status (0 where none was sent)."""
+        """The requests served since the start or the last `reset_log`: method, path, query, status (0 where none was sent).
+
+        With `body` where JSON came along, and with `key`, the key's id, where a signature was there and is right.
+        """
         return list(self._control("GET", "/sim/requests")["requests"])
 
     def reset_log(self) -> None:
@@ -81,6 +85,31 @@ class Exchange:
     def truth(self, ticker: str) -> float:
         """The true probability that a market pays on YES, now; after its close, its payout."""
         return float(self._control("GET", f"/sim/truth/{ticker}")["truth"])
+
+    def account(
+        self,
+        public_key_pem: str,
+        *,
+        balance: float | str = 10_000,
+        tier: str = "basic",
+        scopes: Sequence[str] = ("read", "write"),
+        direct: bool = False,
+        pooled: bool = True,
+    ) -> str:
+        """Open an account for a public key in PEM, RSA or Ed25519; gives the key id that its requests name.
+
+        `balance` in dollars; `direct` members have balances in $0.0001, others in cents, and may have subaccounts. The shards of a
+        `pooled` account lend to one another, otherwise money must be moved to a shard before an order arrives there.
+        Raises UsageError for a bad key, tier, scope or balance.
+        """
+        wanted = {
+            "public_key": public_key_pem, "balance": str(balance), "tier": tier, "scopes": list(scopes), "direct": direct, "pooled": pooled,
+        }  # fmt: skip
+        return str(self._control("POST", "/sim/accounts", wanted)["key_id"])
+
+    def skew(self, seconds: float) -> None:
+        """Let the exchange's clock differ from this machine's, in its Date headers and in its check of signatures."""
+        self._control("POST", "/sim/skew", {"seconds": seconds})
 
     def stop(self) -> None:
         """End the process and wait until it is gone."""

@@ -46,7 +46,7 @@ def serve(application: Application, port: int, *, with_parent: bool) -> None:
         listener.listen(1024)
         config = uvicorn.Config(
             application, http=_protocol(application.wire), ws="none", lifespan="off", log_level="critical", access_log=False,
-            timeout_keep_alive=75, timeout_graceful_shutdown=1, server_header=False,
+            timeout_keep_alive=75, timeout_graceful_shutdown=1, server_header=False, date_header=False,
         )  # fmt: skip
         server = uvicorn.Server(config)
         if with_parent:

@@ -22,8 +22,15 @@ _FEES = 0x4645
 COSTS: Json = {
     "default_cost": 10,
     "endpoint_costs": [
+        {"cost": 2, "method": "DELETE", "path": "/portfolio/events/orders"},
+        {"cost": 2, "method": "DELETE", "path": "/portfolio/events/orders/batched"},
         {"cost": 2, "method": "DELETE", "path": "/portfolio/events/orders/{order_id}"},
         {"cost": 2, "method": "GET", "path": "/portfolio/orders/{order_id}"},
+        {"cost": 2, "method": "GET", "path": "/communications/quotes/{quote_id}"},
+        {"cost": 2, "method": "GET", "path": "/communications/rfqs/{rfq_id}/quotes/{quote_id}"},
+        {"cost": 2, "method": "POST", "path": "/communications/quotes"},
+        {"cost": 2, "method": "DELETE", "path": "/communications/quotes/{quote_id}"},
+        {"cost": 2, "method": "DELETE", "path": "/communications/rfqs/{rfq_id}/quotes/{quote_id}"},
         {"cost": 30, "method": "POST", "path": "/account/api_usage_level/upgrade"},
     ],
 }

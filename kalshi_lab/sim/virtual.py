@@ -41,13 +41,16 @@ class VirtualClock:
 
 
 class Bucket:
-    """A token bucket of reads: `rate` tokens a second, holding three seconds' worth for small rates and one for others, as the tiers do.
+    """A token bucket: `rate` tokens a second, holding three seconds' worth for small rates and one for others unless told otherwise.
 
     It holds one request at least, however small the rate.
     """
 
-    def __init__(self, rate: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.rate, self.capacity = rate, max(COST, rate * (3.0 if rate <= 300 else 1.0))
+    def __init__(
+        self, rate: float, monotonic: Callable[[], float] = time.monotonic, *, capacity: float | None = None
+    ) -> None:
+        self.rate = rate
+        self.capacity = max(COST, rate * (3.0 if rate <= 300 else 1.0) if capacity is None else capacity)
         self._monotonic, self._last = monotonic, monotonic()
         self._tokens = self.capacity
 

@@ -20,8 +20,11 @@ from starlette.applications import Starlette
 
 from kalshi_lab import sim
 from kalshi_lab.errors import UsageError
+from kalshi_lab.sim.api import Api
 from kalshi_lab.sim.control import Control
+from kalshi_lab.sim.desk.desk import Desk
 from kalshi_lab.sim.faults import Switchboard
+from kalshi_lab.sim.hub import Hub
 from kalshi_lab.sim.virtual import Bucket, VirtualClock
 from kalshi_lab.sim.world import World
 
@@ -169,7 +172,9 @@ def test_bucket_refills() -> None:
 
 def test_control_answers_this_machine_only() -> None:
     """A caller from elsewhere is refused on the control paths."""
-    routes = Control(World(open_markets=100), VirtualClock(0), Switchboard(), deque()).routes()
+    world, clock = World(open_markets=100), VirtualClock(0)
+    desk = Desk(Api(world, clock.now), Hub(), Bucket(100.0))
+    routes = Control(world, clock, Switchboard(), deque(), desk).routes()
     application = Starlette(routes=routes)
 
     def status(host: str) -> int:

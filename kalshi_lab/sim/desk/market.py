@@ -1,0 +1,97 @@
+"""One market of the venue: its book, its place in the synthetic world, and what will happen to resting orders there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kalshi_lab.sim.catalog import GRIDS
+from kalshi_lab.sim.desk.fee import model_fee
+from kalshi_lab.sim.desk.matching import Book, Quotes
+from kalshi_lab.sim.quotes import MINUTE
+from kalshi_lab.sim.wire import DOLLAR
+from kalshi_lab.sim.world import ACTIVE, INACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kalshi_lab.sim.render import Renderer
+
+_FAR = 1 << 50
+CLOSE, PAUSE, RESUME, EXPIRE, MOVE, TRADE = range(6)
+Due = tuple[int, int, int, int]
+"""Time, kind, market, and for a trade its place on the tape."""
+
+
+class Market:
+    """A market that members have touched."""
+
+    def __init__(self, renderer: Renderer, row: int) -> None:
+        self.row, self._renderer, self.world = row, renderer, renderer.world
+        self.event = int(self.world.markets.event[row])
+        self.ticker, self.spec = self.world.names.market(row), self.world.names.spec(self.event)
+        self.event_ticker, self.shard = self.world.names.event_ticker(self.event), self.spec.shard
+        self.fee_type, self.multiplier = self.world.fee_override(self.event) or (
+            self.spec.fee_type,
+            self.spec.fee_multiplier,
+        )
+        self.close, self.settled = (int(getattr(self.world.events, name)[self.event]) for name in ("close", "settled"))
+        self.pause = tuple(int(getattr(self.world.events, f"pause_{name}")[self.event]) for name in ("start", "end"))
+        self.book, self.tape = Book(), self.world.tape.of(row, _FAR)
+        self._known: tuple[int, Quotes] = (-1, Quotes())
+
+    def status(self, now: int) -> int:
+        """The place in world.STATUSES."""
+        return int(self.world.event_status(now)[self.event])
+
+    def fits(self, price: int) -> bool:
+        """Whether a price is on the market's grid."""
+        for bounds in GRIDS[self.spec.grid]:
+            start, end, step = (round(float(bound) * DOLLAR) for bound in bounds)
+            if 0 < price < DOLLAR and start <= price <= end and (price - start) % step == 0:
+                return True
+        return False
+
+    def fee(self, price: int, count: int, *, taker: bool) -> int:
+        """What a trade costs before rounding to the balance."""
+        return model_fee(self.fee_type, self.multiplier, price, count, taker=taker)
+
+    def quotes(self, now: int) -> Quotes:
+        """What the synthetic world shows."""
+        if self._known[0] != now:
+            yes, no = self._renderer.levels(self.row, now)
+            self._known = now, Quotes(dict(yes), {DOLLAR - price: size for price, size in no}, now // MINUTE)
+        return self._known[1]
+
+    def open_at(self, now: int) -> bool:
+        """Whether orders trade."""
+        return self.status(now) == ACTIVE
+
+    def reachable(self, now: int) -> bool:
+        """Whether orders may at least be cancelled."""
+        return self.status(now) in {ACTIVE, INACTIVE}
+
+    def due(self, since: int, now: int) -> Iterator[Due]:
+        """What may change resting orders after `since` and up to `now`."""
+        fixed = ((self.close, CLOSE), (self.pause[0], PAUSE), (self.pause[1], RESUME))
+        yield from ((at, kind, self.row, 0) for at, kind in fixed if since < at <= now)
+        until = min(now, self.close - 1)
+        first, last = np.searchsorted(self.tape.time, (since, until), side="right").tolist()
+        yield from (
+            (at, TRADE, self.row, first + place) for place, at in enumerate(self.tape.time[first:last].tolist())
+        )
+        yield from ((at, MOVE, self.row, 0) for at in self._crossings(since, until))
+
+    def _crossings(self, since: int, until: int) -> list[int]:
+        """When the world's best quotes step over the best resting orders."""
+        event = np.array([self.event])
+        before, after = (int(self.world.paths.step(event, at)[0]) for at in (since, until))
+        steps = np.arange(before + 1, after + 1)
+        if not len(steps) or not len(self.book):
+            return []
+        bid, ask = self.world.quotes.best(np.full(len(steps), self.row), steps)
+        bids, asks = (self.book.side(buys=buys) for buys in (True, False))
+        over = (ask <= (bids[0].price if bids else -1)) | (bid >= (asks[0].price if asks else DOLLAR + 1))
+        found: list[int] = self.world.paths.moment(np.full(len(steps), self.event), steps)[over].tolist()
+        return found
