@@ -1,0 +1,68 @@
+"""The store as frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from kalshi_lab import frames
+from kalshi_lab.clock import When, moment
+from kalshi_lab.kalshi.params import tickers as checked_tickers
+from kalshi_lab.lab.verbs import Verbs
+from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.store import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+STATS: dict[str, Any] = {
+    "operation": pl.String, "attempts": pl.Int64, "retries": pl.Int64, "failures": pl.Int64, "received_bytes": pl.Int64,
+    "latency_p50": pl.Float64, "latency_p95": pl.Float64, "latency_p99": pl.Float64, "queued_p50": pl.Float64, "queued_p99": pl.Float64,
+}  # fmt: skip
+
+
+class AsyncAsk(Verbs):
+    """Ask: what the store holds."""
+
+    async def quotes(
+        self, *, as_of: When | None = None, tickers: str | Iterable[str] | None = None, exact: bool = False
+    ) -> pl.DataFrame:
+        """The quotes that the store holds, as they stood at a moment (None: the last ones).
+
+        Columns: ticker, time (the snapshot in which it last changed), status, yes_bid, yes_bid_size, yes_ask, yes_ask_size,
+        last_price, volume, open_interest; a market that had left its listing by then is not in it.
+        """
+        now = self.clock.now()
+        names = None if tickers is None else checked_tickers(tickers)
+        made = await queries.quotes_as_of(
+            self.store, now if as_of is None else moment(as_of, now=now, what="as_of"), names
+        )
+        return made if exact else frames.floats(made)
+
+    async def sql(self, query: str, parameters: Sequence[Any] = (), *, exact: bool = False) -> pl.DataFrame:
+        """The rows of one SELECT over the store; `?` or `$1` in it are taken from `parameters`. Nothing can be changed by it."""
+        made = await self.store.select(query, parameters)
+        return made if exact else frames.floats(made)
+
+    async def table(self, name: str, *, exact: bool = False) -> pl.DataFrame:
+        """A whole table of the store as a frame."""
+        made = await self.store.table(name)
+        return made if exact else frames.floats(made)
+
+    async def stats(self) -> pl.DataFrame:
+        """What was asked of the exchange in this session: a row for each operation.
+
+        Columns: operation String; attempts, retries, failures, received_bytes Int64; latency_p50, _p95, _p99, queued_p50, _p99 Float64
+        seconds, over the last attempts (queued: waiting for the rate budget).
+        """
+        return pl.DataFrame(self.kalshi.observer.rows(), schema=STATS)
+
+
+class Ask(Facade):
+    """The blocking face of `AsyncAsk`."""
+
+    quotes = blocking(AsyncAsk.quotes)
+    sql = blocking(AsyncAsk.sql)
+    table = blocking(AsyncAsk.table)
+    stats = blocking(AsyncAsk.stats)

@@ -1,0 +1,77 @@
+"""The API into DuckDB: snapshots and syncs, incremental and resumable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from kalshi_lab.ingest import history
+from kalshi_lab.ingest.snapshot import Snapshot, snapshot
+from kalshi_lab.kalshi.params import tickers as checked_tickers
+from kalshi_lab.lab.verbs import Verbs
+from kalshi_lab.portal import Facade, blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kalshi_lab.clock import When
+    from kalshi_lab.ingest.history import SyncResult
+
+
+class AsyncKeep(Verbs):
+    """Keep: what the exchange says, into the store."""
+
+    async def snapshot(
+        self,
+        *,
+        status: str | None = "open",
+        series: str | None = None,
+        event: str | None = None,
+        tickers: str | Iterable[str] | None = None,
+        combos: bool = False,
+        progress: bool | None = None,
+    ) -> Snapshot:
+        """Keep the quotes of a listing as they are now: a row for each that changed since the snapshot before."""
+        names = None if tickers is None else checked_tickers(tickers)
+        chosen: dict[str, Any] = {
+            "status": None if names else status,
+            "series": series,
+            "event": event,
+            "tickers": names,
+        }
+        return await snapshot(self.kalshi, self.store, self.clock, **chosen, combos=combos, progress=progress)
+
+    async def sync(
+        self,
+        dataset: Literal["markets", "events", "series", "trades", "candlesticks"],
+        *,
+        status: str | None = None,
+        series: str | None = None,
+        event: str | None = None,
+        tickers: str | Iterable[str] | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        interval: str | int = "1h",
+        combos: bool = False,
+        nested: bool = False,
+        resume: bool = True,
+        progress: bool | None = None,
+    ) -> SyncResult:
+        """Bring a dataset into the store: what is new or changed is written once, and an interrupted sync carries on where it was.
+
+        markets: `status` as a filter (None for all, with the settled ones that only the historical endpoint still has); events:
+        `nested=True` brings their markets along; trades: of `tickers`, an `event`, a `series` or the whole exchange, in [since, until);
+        candlesticks: of `tickers`, an `event` or a `series`, over each market's life or [since, until). Combos are left out unless
+        asked for, and the result says how many.
+        """
+        ask = history.asked(
+            dataset, status=status, series=series, event=event, tickers=tickers, since=since, until=until, interval=interval,
+            combos=combos, nested=nested, now=self.clock.now(),
+        )  # fmt: skip
+        return await history.sync(self.kalshi, self.store, self.clock, ask, resume=resume, progress=progress)
+
+
+class Keep(Facade):
+    """The blocking face of `AsyncKeep`."""
+
+    snapshot = blocking(AsyncKeep.snapshot)
+    sync = blocking(AsyncKeep.sync)

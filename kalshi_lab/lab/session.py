@@ -1,0 +1,108 @@
+"""The lab: one session over the exchange and one store, and the verbs look, keep, ask, think and act.
+
+`Lab` blocks and `AsyncLab` awaits; words, arguments and results are the same, since every verb is written once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kalshi_lab import markup
+from kalshi_lab.alerts import Alerts, AsyncAlerts
+from kalshi_lab.clock import Clock, SystemClock
+from kalshi_lab.errors import UsageError
+from kalshi_lab.kalshi.client import AsyncKalshi
+from kalshi_lab.lab.ask import Ask, AsyncAsk
+from kalshi_lab.lab.keep import AsyncKeep, Keep
+from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.think import AsyncThink, Think
+from kalshi_lab.portal import AsyncSession, Session, blocking
+from kalshi_lab.settings import Settings
+from kalshi_lab.store import Store, make_folder
+
+if TYPE_CHECKING:
+    from kalshi_lab.settings import Environment
+
+
+class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
+    """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
+
+    environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
+    `base_url` names one that runs. home: the folder of the store, made if need be. Further options are those of `Settings`; or
+    give a whole `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
+    """
+
+    def __init__(
+        self,
+        environment: Environment | None = None,
+        *,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        if environment is not None:
+            options["environment"] = environment
+        if settings is not None and options:
+            raise UsageError("give settings= or single options, not both")
+        settings = settings or Settings(**options)
+        make_folder(settings.folder)
+        self._simulated: Any = None
+        machine = clock or SystemClock()
+        self.settings = settings if settings.environment != "sim" else self._simulate(settings)
+        self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
+        self.kalshi = AsyncKalshi(self.settings, clock=machine, exchange_clock=self.clock)
+        self.store = Store(self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait)
+        self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
+
+    def _simulate(self, settings: Settings) -> Settings:
+        """The settings with the address of a simulated exchange, which is started where they name none."""
+        from kalshi_lab.sim.process import start
+
+        if settings.base_url:
+            return settings
+        self._simulated = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+        return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
+
+    async def close(self) -> None:
+        """Give back the connections, and stop the simulated exchange that this session started."""
+        await self.kalshi.close()
+        if self._simulated is not None:
+            await asyncio.to_thread(self._simulated.stop)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.settings.environment}, store {self.store.path}>"
+
+    def _repr_html_(self) -> str:
+        facts = {"environment": self.settings.environment, "exchange": self.settings.url, "store": self.store.path}
+        return markup.card(type(self).__name__, facts)
+
+
+def _simulated_clock(url: str) -> Clock:
+    """The simulated exchange's clock: its time is not this machine's."""
+    from kalshi_lab.sim.clock import SimulatedClock
+
+    return SimulatedClock(url)
+
+
+class Lab(Look, Keep, Ask, Think, Session):
+    """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
+
+    _twin: AsyncLab
+
+    def __init__(
+        self,
+        environment: Environment | None = None,
+        *,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(AsyncLab(environment, settings=settings, clock=clock, **options))
+        self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
+
+    close = blocking(AsyncLab.close)
+
+    def _repr_html_(self) -> str:
+        return self._twin._repr_html_().replace("AsyncLab", "Lab")

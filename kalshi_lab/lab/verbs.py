@@ -1,0 +1,18 @@
+"""What every verb needs of the session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalshi_lab.clock import Clock
+    from kalshi_lab.kalshi.client import AsyncKalshi
+    from kalshi_lab.store import Store
+
+
+class Verbs:
+    """The session's client, store and clock, under which "now" is the exchange's."""
+
+    kalshi: AsyncKalshi
+    store: Store
+    clock: Clock
