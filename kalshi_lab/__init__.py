@@ -50,7 +50,9 @@ if TYPE_CHECKING:
         UnexpectedRedirect,
         UsageError,
     )
+    from kalshi_lab.fees import FeeSchedule, OrderFees, fee
     from kalshi_lab.frames import of as frame
+    from kalshi_lab.grid import Grid
     from kalshi_lab.ingest import Snapshot, SyncResult
     from kalshi_lab.kalshi import AsyncKalshi, AsyncPages, Kalshi, Pages
     from kalshi_lab.lab import AsyncLab, Lab
@@ -72,6 +74,8 @@ _PLACES = {
         "SchemaDrift", "StalledPagination", "StoreBusy", "StoreCorrupt", "StoreError", "TimedOut", "TooLarge", "TradingError",
         "TradingOff", "Unavailable", "UnexpectedRedirect", "UsageError",
     ),
+    "fees": ("FeeSchedule", "OrderFees", "fee"),
+    "grid": ("Grid",),
     "ingest": ("Snapshot", "SyncResult"),
     "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
     "lab": ("AsyncLab", "Lab"),
@@ -102,12 +106,15 @@ __all__ = [
     "DiskFull",
     "Event",
     "ExchangeStatus",
+    "FeeSchedule",
     "Forbidden",
+    "Grid",
     "Kalshi",
     "Lab",
     "LabError",
     "Market",
     "NotFound",
+    "OrderFees",
     "OrderRejected",
     "OrderUnknown",
     "Orderbook",
@@ -139,6 +146,7 @@ __all__ = [
     "below",
     "calibration",
     "charts",
+    "fee",
     "frame",
     "run_here",
 ]
