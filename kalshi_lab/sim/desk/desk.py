@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kalshi_lab.sim.desk.groups import Groups
 from kalshi_lab.sim.desk.keys import SCOPES, Ids, Keyring
-from kalshi_lab.sim.desk.ledger import Account
+from kalshi_lab.sim.desk.ledger import CENT, Account
+from kalshi_lab.sim.desk.membership import Membership
 from kalshi_lab.sim.desk.orders import Orders
 from kalshi_lab.sim.desk.portfolio import Portfolio
 from kalshi_lab.sim.desk.tiers import TIERS, Limits
+from kalshi_lab.sim.desk.transfers import Transfers
 from kalshi_lab.sim.desk.venue import Venue
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.api import Api
     from kalshi_lab.sim.hub import Hub
     from kalshi_lab.sim.virtual import Bucket
-
-CENT = 10_000
 
 
 class Desk:
@@ -32,7 +33,9 @@ class Desk:
 
     def routes(self) -> list[Route]:
         """The endpoints of orders, order groups, portfolio, account and keys."""
-        return [*Orders(self.venue).routes(), *Portfolio(self.venue).routes()]
+        orders, money = Orders(self.venue).routes(), Portfolio(self.venue).routes()
+        groups, transfers = Groups(self.venue).routes(), Transfers(self.ids).routes()
+        return [*orders, *groups, *money, *transfers, *Membership(self.venue, self.keys).routes()]
 
     def open_account(self, wanted: dict[str, Any]) -> dict[str, str]:
         """A new account with money and a key. Raises ValueError or Refused for a wrong wish."""

@@ -117,6 +117,18 @@ class Account:
                 self.add(subaccount, shard, moved)
         return needed <= self.available(subaccount, shard)
 
+    def rebalance(self) -> None:
+        """Spread the primary subaccount's free cash over the shards as the target allocation says; cents stay on the first."""
+        free = {shard: max(0, self.available(0, shard)) for shard in range(SHARDS)}
+        shares = {
+            one["exchange_index"]: sum(free.values()) // CENT * one["percent"] // 100 * CENT for one in self.allocation
+        }
+        if not shares:
+            return
+        shares[min(shares)] += sum(free.values()) - sum(shares.values())
+        for shard, held in free.items():
+            self.add(0, shard, shares.get(shard, 0) - held)
+
     def position(self, subaccount: int, row: int) -> Position:
         """The position in a market, empty at first."""
         return self.positions.setdefault((subaccount, row), Position(row))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.render import Renderer
 
 PAY = 9
+REBALANCE = 10 * SECOND
 
 
 class Venue:
@@ -256,6 +257,9 @@ class Venue:
             return
         for due in sorted(self._due(since, now)):
             self._happen(due)
+        for account in self.clearing.accounts.values():
+            if account.allocation and now // REBALANCE > since // REBALANCE:
+                account.rebalance()
 
     def _due(self, since: int, now: int) -> Iterable[Due]:
         for row, market in self.markets.items():
