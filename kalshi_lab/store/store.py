@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
-    "alert_events", "alerts", "candlesticks", "events", "ledger", "markets", "quarantine", "quotes", "results", "series", "snapshots",
-    "theses", "thesis_markets", "trades",
+    "alert_events", "alerts", "book_changes", "candlesticks", "events", "gaps", "ledger", "lifecycle", "markets", "quarantine", "quotes",
+    "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
+SCHEMAS = ("schema.sql", "recordings.sql")  # version by version; a file once released is not changed any more
 READ: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -254,11 +255,14 @@ class Burst:
 
 
 def _create(connection: Connection) -> None:
-    known = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'").fetchall()[
-        0
-    ][0]
-    if not known:
-        connection.execute(resources.files("kalshi_lab.store").joinpath("schema.sql").read_text("utf-8"))
+    """The tables of every version that this file does not have yet; the first version made the file."""
+    made = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'").fetchall()
+    version = "SELECT value FROM meta WHERE key = 'schema_version'"
+    known = int(connection.execute(version).fetchall()[0][0]) if made[0][0] else 0
+    for number, name in enumerate(SCHEMAS, 1):
+        if number > known:
+            connection.execute(resources.files("kalshi_lab.store").joinpath(name).read_text("utf-8"))
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(number)])
 
 
 def in_transaction(connection: Connection, work: Callable[[Connection], T], reached: Callable[[str], None]) -> T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kalshi_lab.errors import LabError, StoreError, UsageError
+from kalshi_lab.store.store import SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ def test_only_one_select_is_taken(store: Store, sql: str) -> None:
     """Anything but one SELECT is refused with what it was, and the store is unchanged."""
     with pytest.raises(UsageError):
         asyncio.run(store.select(sql))
-    assert asyncio.run(store.read("SELECT value FROM meta")).rows() == [("1",)]
+    assert asyncio.run(store.read("SELECT value FROM meta")).rows() == [(str(len(SCHEMAS)),)]
 
 
 @pytest.mark.parametrize(
