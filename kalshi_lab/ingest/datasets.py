@@ -13,7 +13,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.clock import unix
 from kalshi_lab.ingest.loader import Decoded, Part, Walk
-from kalshi_lab.kalshi.markets import candles
+from kalshi_lab.kalshi import candles
 from kalshi_lab.kalshi.pages import Arrived, AsyncPages, bad_payload, decode
 from kalshi_lab.models import Market
 
@@ -124,7 +124,7 @@ def candles_of(ticker: str, minutes: int) -> Callable[[Arrived], Decoded]:
     """Pages of one market's candlesticks; a period once kept is refreshed, since the last one may not have been over."""
 
     def read(arrived: Arrived) -> Decoded:
-        batch = candles(arrived.reply, ticker, minutes)
+        batch = candles.of_market(arrived.reply, ticker, minutes)
         part = Part("candlesticks", ("ticker", "interval_minutes", "end_time"), batch.frame, refresh=True)
         return Decoded((part,), batch.refused, batch.received)
 

@@ -60,9 +60,10 @@ class Family:
         size_name: str = "limit",
         limit: int | None = None,
         max_pages: int | None = None,
+        beside: tuple[tuple[str, type[Record]], ...] = (),
     ) -> AsyncPages[R]:
         """A listing whose rows stand under `key`, `page` rows at most on a page (None: not paginated)."""
-        listing = Listing(record, key, asked, unique, page, size_name)
+        listing = Listing(record, key, asked, unique, page, size_name, beside)
         return AsyncPages(
             self._door, listing, limit=params.limit(limit), max_pages=params.limit(max_pages, "max_pages")
         )

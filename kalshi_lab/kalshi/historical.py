@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kalshi_lab import frames
 from kalshi_lab.errors import UsageError
-from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi import candles, params
 from kalshi_lab.kalshi.family import Family
-from kalshi_lab.kalshi.markets import PAGE, candles
+from kalshi_lab.kalshi.markets import PAGE
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, paged
 from kalshi_lab.models import Cutoff, Market, Trade
@@ -64,11 +63,12 @@ class AsyncHistorical(Family):
         *,
         since: When | None = None,
         until: When | None = None,
+        block_trades: bool | None = None,
         limit: int | None = None,
         max_pages: int | None = None,
     ) -> AsyncPages[Trade]:
-        """Public trades from before the cutoff, newest first."""
-        asked = params.given(ticker=params.filtered(ticker))
+        """Public trades from before the cutoff, newest first; block_trades: those matched away from the book, or all but those."""
+        asked = params.given(ticker=params.filtered(ticker), is_block_trade=block_trades)
         asked += params.window(since, until, now=self._clock.now())
         made = call("get_trades_historical", asked)
         return self._pages(Trade, "trades", made, ("trade_id",), page=PAGE, limit=limit, max_pages=max_pages)
@@ -132,9 +132,12 @@ class AsyncHistorical(Family):
         self, ticker: str, interval: str | int = "1h", *, since: When, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:
         """Candlesticks of a market settled before the cutoff; the same columns as those of live markets."""
-        asked, minutes = self.candle_call(ticker, interval, since=since, until=until)
-        made = candles(await self._send(asked), ticker, minutes).frame
-        return made if exact else frames.floats(made)
+        name, minutes, now = params.ticker(ticker), params.interval(interval), self._clock.now()
+        parts = []
+        for asked in candles.windows(since, until, minutes, now=now, most=candles.MOST_ALONE):
+            made = call("get_market_candlesticks_historical", asked, ticker=name)
+            parts.append(candles.of_market(await self._send(made), name, minutes))
+        return candles.frame(parts, exact=exact)
 
     def candle_call(
         self, ticker: str, interval: str | int, *, since: When, until: When | None = None

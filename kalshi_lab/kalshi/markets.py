@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kalshi_lab import frames
 from kalshi_lab.errors import UsageError
-from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi import candles, params
 from kalshi_lab.kalshi.family import Family, envelope
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged
-from kalshi_lab.models import Candlestick, Market, Orderbook, Trade
+from kalshi_lab.models import Market, Orderbook, Trade
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
@@ -24,7 +23,13 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 BATCH = 100  # tickers in one request for books or candlesticks, at most
-_WINDOWS = ("created", "updated", "close", "settled")
+# the windows, and the statuses with which the exchange takes them
+_WINDOWS = {
+    "created": (None, "unopened", "open"),
+    "updated": (None,),
+    "close": (None, "closed"),
+    "settled": (None, "settled"),
+}
 
 
 def market_filters(
@@ -50,9 +55,25 @@ def market_filters(
         tickers=params.listed(tickers),
         mve_filter=params.combos(combos) if tickers is None else None,
     )
+    _fitting(used, dict(asked))
     for name in used:
         asked += params.window(*windows[name], now=now, names=(f"min_{name}_ts", f"max_{name}_ts"))
     return asked
+
+
+def _fitting(used: list[str], asked: dict[str, str]) -> None:
+    """UsageError where the exchange does not take a window of times together with the other filters."""
+    for name in used:
+        status, allowed = asked.get("status"), _WINDOWS[name]
+        if status not in allowed:
+            words = [word for word in allowed if word]
+            hint = f"It goes with {' or '.join(words)}, or with no status" if words else "Leave the status out"
+            raise UsageError(f"{name} times cannot be filtered with status {status}", hint=hint)
+    if "updated" in used and ({"event_ticker", "tickers"} & asked.keys() or asked.get("mve_filter") != "exclude"):
+        raise UsageError(
+            "updated times cannot be filtered with event, tickers or combos",
+            hint="The exchange takes them with a series at most",
+        )
 
 
 class AsyncMarkets(Family):
@@ -135,46 +156,59 @@ class AsyncMarkets(Family):
         since: When = "7d",
         until: When | None = None,
         series: str | None = None,
+        latest_before: bool = False,
         exact: bool = False,
     ) -> pl.DataFrame:
-        """Candlesticks of one market, oldest first, as a frame with the fields of `Candlestick`.
+        """Candlesticks of one market, oldest first, as a frame with the fields of `Candlestick`; long windows take several requests.
 
-        interval: "1m", "1h" or "1d"; the exchange's day ends at midnight Eastern time. Columns ending in _open, _high, _low,
-        _close are Float64 dollars of the YES contract (Decimal(9, 6) with `exact=True`), volume and open_interest Float64 contracts.
+        interval: "1m", "1h" or "1d"; the exchange's day ends at midnight Eastern time. `latest_before` puts the last state before
+        `since` first, without trades of its own. Columns ending in _open, _high, _low, _close are Float64 dollars of the YES contract
+        (Decimal(9, 6) with `exact=True`), volume and open_interest Float64 contracts.
         """
-        batch = await self.candle_batch(ticker, interval, since=since, until=until, series=series)
-        return batch.frame if exact else frames.floats(batch.frame)
+        name, minutes = params.ticker(ticker), params.interval(interval)
+        most = candles.MOST if series is None else candles.MOST_ALONE
+        now = self._clock.now()
+        parts = [
+            candles.of_market(await self._send(self._one_market(asked, name, series)), name, minutes)
+            for asked in candles.windows(since, until, minutes, now=now, most=most, latest_before=latest_before)
+        ]
+        return candles.frame(parts, exact=exact)
 
-    async def candle_batch(
-        self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
-    ) -> frames.Batch:
-        """Candlesticks of one market as an exact Batch, with the rows that could not be read."""
-        asked, minutes = self.candle_call(ticker, interval, since=since, until=until, series=series)
-        return candles(await self._send(asked), ticker, minutes)
+    async def batch_candlesticks(
+        self,
+        tickers: Iterable[str],
+        interval: str | int = "1h",
+        *,
+        since: When = "7d",
+        until: When | None = None,
+        latest_before: bool = False,
+        exact: bool = False,
+    ) -> pl.DataFrame:
+        """Candlesticks of up to 100 markets as one frame by market and time; the columns are those of `candlesticks`.
+
+        The exchange answers 10,000 candlesticks at once, so that a long window of many markets takes several requests.
+        """
+        names, minutes = params.tickers(tickers, most=BATCH), params.interval(interval)
+        most, now = candles.MOST // len(names), self._clock.now()
+        parts = []
+        for asked in candles.windows(since, until, minutes, now=now, most=most, latest_before=latest_before):
+            made = call("batch_get_market_candlesticks", (("market_tickers", ",".join(names)), *asked))
+            parts.append(candles.of_markets(await self._send(made), minutes))
+        return candles.frame(parts, exact=exact)
 
     def candle_call(
         self, ticker: str, interval: str | int, *, since: When, until: When | None = None, series: str | None = None
     ) -> tuple[Call, int]:
         """The request for candlesticks, and the minutes of their interval; without a series the batch endpoint serves."""
-        name, minutes = params.ticker(ticker), params.interval(interval)
+        minutes = params.interval(interval)
         asked = params.candle_window(since, until, minutes, now=self._clock.now())
+        return self._one_market(asked, params.ticker(ticker), series), minutes
+
+    def _one_market(self, asked: params.Params, name: str, series: str | None) -> Call:
         if series is None:
-            return call("batch_get_market_candlesticks", (("market_tickers", name), *asked)), minutes
+            return call("batch_get_market_candlesticks", (("market_tickers", name), *asked))
         owner = params.ticker(series, "series")
-        return call("get_market_candlesticks", asked, series_ticker=owner, ticker=name), minutes
-
-
-def candles(reply: Reply, ticker: str, minutes: int) -> frames.Batch:
-    """The candlesticks of an answer from any of the three endpoints, with their market and interval filled in."""
-    try:
-        body = reply.body
-        if reply.call.path == "/markets/candlesticks":
-            rows = frames.raw_rows(body, "markets")
-            body = bytes(rows[0]) if rows else b'{"candlesticks": []}'
-        batch = frames.decode(Candlestick, body, "candlesticks", ticker=ticker, interval_minutes=minutes)
-    except (ValueError, RecursionError) as error:
-        raise bad_payload(reply, str(error)) from None
-    return frames.Batch(batch.frame.sort("end_time"), batch.refused, batch.received)
+        return call("get_market_candlesticks", asked, series_ticker=owner, ticker=name)
 
 
 def _book(reply: Reply, ticker: str, row: Any) -> Orderbook:
@@ -193,3 +227,4 @@ class Markets(Facade):
     orderbook = blocking(AsyncMarkets.orderbook)
     orderbooks = blocking(AsyncMarkets.orderbooks)
     candlesticks = blocking(AsyncMarkets.candlesticks)
+    batch_candlesticks = blocking(AsyncMarkets.batch_candlesticks)

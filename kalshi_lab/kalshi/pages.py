@@ -10,11 +10,12 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+import msgspec
 import polars as pl
 
 from kalshi_lab import frames
 from kalshi_lab.errors import BadPayload, CursorLoop, StalledPagination
-from kalshi_lab.models.fields import Record
+from kalshi_lab.models.fields import Record, columns
 from kalshi_lab.portal import Facade, presented
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Listing(Generic[R]):
     unique: tuple[str, ...]
     page: int | None = None  # rows a page at most; None where the endpoint is not paginated
     size_name: str = "limit"  # empty where the size of a page cannot be chosen
+    beside: tuple[tuple[str, type[Record]], ...] = ()  # other lists of the answer: their keys, and what stands in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class AsyncPages(Generic[R]):
     """A listing not yet read: `async for` gives objects, `await pages.frame()` one frame of everything.
 
     `truncated` tells after reading whether more was there than was asked for; `duplicates` counts rows that the exchange sent
-    twice, `refused` holds rows that could not be read.
+    twice, `refused` holds rows that could not be read, `beside` records of another kind that came along.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class AsyncPages(Generic[R]):
     def _reset(self) -> None:
         self.truncated = False
         self.refused: list[frames.Refused] = []
+        self._beside: dict[str, dict[Any, Any]] = {key: {} for key, _ in self.listing.beside}
         self._distinct = frames.Distinct(self.listing.unique)
         self._parts: list[pl.DataFrame] = []
 
@@ -74,6 +77,11 @@ class AsyncPages(Generic[R]):
     def duplicates(self) -> int:
         """Rows that the exchange sent twice while the pages shifted."""
         return self._distinct.duplicates
+
+    @property
+    def beside(self) -> dict[str, list[Any]]:
+        """Records of another kind that came along, by their key in the answer."""
+        return {key: list(found.values()) for key, found in self._beside.items()}
 
     async def arrivals(self, cursor: str = "", *, seen: int = 0) -> AsyncIterator[Arrived]:
         """The pages as they arrive, from a cursor on; raises CursorLoop and StalledPagination after the last good page.
@@ -157,6 +165,7 @@ class AsyncPages(Generic[R]):
             batch = await asyncio.to_thread(decode, self.listing, arrived.reply)
             fresh = self._distinct.fresh(batch.frame)
             self.refused += batch.refused
+            self._keep_beside(arrived.reply)
             self._parts.append(fresh)
             yield frames.Batch(fresh, batch.refused, batch.received)
 
@@ -181,7 +190,15 @@ class AsyncPages(Generic[R]):
         async for arrived in self.arrivals():
             made, refused = await asyncio.to_thread(_objects, self.listing, arrived.reply)
             self.refused += refused
+            self._keep_beside(arrived.reply)
             yield [item for item in made if self._is_new(item)]
+
+    def _keep_beside(self, reply: Reply) -> None:
+        for key, record in self.listing.beside:
+            made, refused = _along(record, key, reply)
+            keys = [column.name for column in columns(record) if column.required]
+            self._beside[key] |= {tuple(getattr(item, name) for name in keys): item for item in made}
+            self.refused += refused
 
     def _is_new(self, item: R) -> bool:
         values = tuple(getattr(item, name) for name in self.listing.unique)
@@ -233,6 +250,11 @@ class Pages(Facade, Generic[R]):
         """Rows that could not be read, with the reason."""
         return self._twin.refused
 
+    @property
+    def beside(self) -> dict[str, list[Any]]:
+        """Records of another kind that came along, by their key in the answer."""
+        return self._twin.beside
+
     def __repr__(self) -> str:
         return repr(self._twin).replace("AsyncPages", "Pages")
 
@@ -279,6 +301,15 @@ def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
     try:
         return frames.objects(listing.record, reply.body, listing.key)
+    except (ValueError, RecursionError, BadPayload) as error:
+        raise unread(reply, error) from None
+
+
+def _along(record: type[Record], key: str, reply: Reply) -> tuple[list[Any], tuple[frames.Refused, ...]]:
+    """The records under another key of the answer than that of its rows; none where the key is absent."""
+    try:
+        there = key in msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
+        return frames.objects(record, reply.body, key) if there else ([], ())
     except (ValueError, RecursionError, BadPayload) as error:
         raise unread(reply, error) from None
 

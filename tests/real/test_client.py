@@ -96,7 +96,8 @@ def test_every_single_market(kalshi: kl.Kalshi, recorded: Recorded) -> None:
 def test_live_candlesticks(kalshi: kl.Kalshi, recorded: Recorded) -> None:
     """Candlesticks of live markets, from the series' endpoint and from the batch endpoint alike."""
     for ticker, recording in recorded.candles.items():
-        asked: dict[str, Any] = {"since": 1, "until": "2026-11-22", "exact": True}
+        ends = [row["end_period_ts"] for row in recording["rows"]]
+        asked: dict[str, Any] = {"since": min(ends) - 3600, "until": max(ends) + 3600, "exact": True}
         named = kalshi.markets.candlesticks(ticker, recording["minutes"], series="KXA", **asked)
         assert_frame_equal(named, kalshi.markets.candlesticks(ticker, recording["minutes"], **asked))
         assert candles(recording["rows"], named) == [[]] * len(recording["rows"])
