@@ -286,7 +286,7 @@ def _given(source: object) -> Terms:
         return _terms(ALWAYS, source.fee_type, source.fee_multiplier)
     if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], str):  # noqa: PLR2004 - a pair
         return _terms(ALWAYS, source[0], source[1])
-    hint = 'Give a Series, an Event, a FeeSchedule or a pair like ("quadratic", 1)'
+    hint = 'Give a Series, an Event or a pair like ("quadratic", 1)'
     raise UsageError(f"a {type(source).__name__} says no fees", hint=hint)
 
 

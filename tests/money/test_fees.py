@@ -155,16 +155,20 @@ def test_the_accumulator_gives_whole_units_back() -> None:
 
 def test_direct_members_get_whole_cents_back_before_30_august_and_small_units_since() -> None:
     """Rebates were whole cents for everyone; now they follow the member's own precision."""
-    for at, rebates in (("2026-08-29", [0, 0]), ("2026-08-30", [0, D("0.0001")])):
+    for at, rounding, last in (("2026-08-29", "0.000097", "0"), ("2026-08-30", "0.000032", "0.0001")):
         order = kl.OrderFees(QUADRATIC)
-        assert [order.add("0.055", 1, at=at).rebate for _ in range(2)] == rebates
+        fills = [order.add("0.3301", "0.03", at=at) for _ in range(4)]
+        assert {fill.rounding for fill in fills} == {D(rounding)}
+        assert [fill.rebate for fill in fills] == [0, 0, 0, D(last)]
+        assert order.carried == 4 * D(rounding) - D(last)
 
 
 def test_exactly_one_unit_is_not_yet_given_back() -> None:
-    """The rebate comes once the rounding fees exceed a unit."""
-    order = kl.OrderFees(("quadratic", 0), member="non-direct")
-    assert [order.add("0.505", 3).rebate for _ in range(2)] == [0, 0]
-    assert order.carried == D("0.01")
+    """The rebate comes once the rounding fees exceed a unit, for a fill that could pay it too."""
+    order = kl.OrderFees(("quadratic", D("0.5")), member="non-direct")
+    fills = [order.add("0.50", 4) for _ in range(3)]
+    assert [(fill.rounding, fill.net) for fill in fills] == [(D("0.005"), D(net)) for net in ("0.04", "0.04", "0.03")]
+    assert order.carried == D("0.005")
 
 
 def series(**fields: Any) -> kl.Series:

@@ -101,6 +101,17 @@ def test_an_edge_off_one_band_s_steps_is_still_valid() -> None:
     assert grid.snap("0.0995", "ask") == D("0.10")
 
 
+def test_bands_that_end_before_0_and_1_end_there() -> None:
+    """The first and the last price of such a band are prices, and beyond them there is nothing."""
+    grid = kl.Grid(bands("0.05", "0.01", "0.95"))
+    assert (grid.ticks()[0], grid.ticks()[-1]) == (D("0.05"), D("0.95"))
+    for side in ("bid", "ask", "nearest"):
+        assert [grid.snap(price, side) for price in ("0.05", "0.95")] == [D("0.05"), D("0.95")]
+    assert (grid.snap("0.01", "ask"), grid.snap("0.99", "bid")) == (D("0.05"), D("0.95"))
+    with pytest.raises(kl.UsageError, match=r"has no price above 0\.96"):
+        grid.snap("0.96", "ask")
+
+
 def test_between_bands_there_is_nothing() -> None:
     """A gap between bands holds no price; both neighbours are found across it."""
     grid = kl.Grid([*bands("0.90", "0.01", "1.00"), *bands("0.00", "0.01", "0.10")])
