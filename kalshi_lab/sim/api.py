@@ -8,6 +8,7 @@ import numpy as np
 
 from kalshi_lab.sim.candles import period_ends
 from kalshi_lab.sim.catalog import NUMBER, SERIES, Spec
+from kalshi_lab.sim.desk.display import Display, Merged
 from kalshi_lab.sim.listing import Listing, page
 from kalshi_lab.sim.queries import Query, bad, missing
 from kalshi_lab.sim.render import Json, Levels, Renderer, archived_candle, empty_book, live_candle
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kalshi_lab.sim.candles import Candle
-    from kalshi_lab.sim.desk.venue import Venue
     from kalshi_lab.sim.world import World
 
 MOST_CANDLES, MOST_BATCH = 5_000, 10_000
@@ -30,11 +30,12 @@ class Api:
     def __init__(self, world: World, now: Callable[[], int]) -> None:
         self.world, self.now = world, now
         self.renderer, self.listing = Renderer(world), Listing(world)
-        self.venue: Venue | None = None
+        self.display: Display | None = None
 
-    def attach(self, venue: Venue) -> None:
+    def attach(self, display: Display) -> None:
         """Let what members do show in books, quotes and trades."""
-        self.venue = venue
+        self.display = display
+        self.renderer.overlay = display.overlay
 
     def exchange_status(self, _query: Query) -> Json:
         """GET /exchange/status."""
@@ -134,9 +135,9 @@ class Api:
     def levels(self, row: int, now: int) -> tuple[Levels, Levels]:
         """YES bids and NO bids of a market as (price, contracts), ascending: the best is the last. Empty outside trading.
 
-        Members' orders are in it once a venue is attached.
+        Members' orders are in it once a display is attached.
         """
-        return self.renderer.levels(row, now) if self.venue is None else self.venue.levels(row, now)
+        return self.renderer.levels(row, now) if self.display is None else self.display.venue.levels(row, now)
 
     def trades(self, query: Query) -> Json:
         """GET /markets/trades."""
@@ -159,12 +160,9 @@ class Api:
         if query.text("ticker") and row is None:
             return {"trades": [], "cursor": ""}
         tape = self.world.tape.everything if row is None else self.world.tape.of(row, now)
-        start, end = np.searchsorted(tape.time, first, side="left"), np.searchsorted(tape.time, last, side="right")
-        places = np.arange(start, end)
-        if block is not None:
-            places = places[tape.block[start:end] == block]
-        chosen, cursor = page(query, path, places, limit, newest_last=True)
-        return {"trades": self.renderer.trades(tape.at(chosen)), "cursor": cursor}
+        merged = Merged(tape, self.display.prints(row, now) if self.display else ())
+        chosen, cursor = page(query, path, merged.places(first, last, block), limit, newest_last=True)
+        return {"trades": merged.written(chosen, self.renderer), "cursor": cursor}
 
     def candlesticks(self, query: Query, series_ticker: str, ticker: str) -> Json:
         """GET /series/{series_ticker}/markets/{ticker}/candlesticks."""

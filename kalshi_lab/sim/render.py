@@ -15,6 +15,8 @@ from kalshi_lab.sim.wire import DAY, DOLLAR, SECOND, count, moment, price, uuid
 from kalshi_lab.sim.world import ACTIVE, DETERMINED, FINALIZED, INACTIVE, STATUSES, World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kalshi_lab.sim.candles import Candle, Span
     from kalshi_lab.sim.draws import Ints
     from kalshi_lab.sim.names import MarketText
@@ -54,12 +56,16 @@ class Renderer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.events, self.rows, self.names = world.events, world.markets, world.names
+        self.overlay: Callable[[list[int], list[Json], int], None] | None = None
 
     def markets(self, rows: Ints, now: int) -> list[Json]:
         """Market objects."""
         if not len(rows):
             return []
-        return [self._market(row, state) for row, state in zip(rows.tolist(), self._states(rows, now), strict=True)]
+        made = [self._market(row, state) for row, state in zip(rows.tolist(), self._states(rows, now), strict=True)]
+        if self.overlay is not None:
+            self.overlay(rows.tolist(), made, now)
+        return made
 
     def _states(self, rows: Ints, now: int) -> list[_Now]:
         world, event = self.world, self.rows.event[rows]
@@ -252,8 +258,8 @@ class Renderer:
         rows = zip(trades.market.tolist(), trades.time.tolist(), high, low, strict=True)
         tickers = {row: self.names.market(row) for row in set(trades.market.tolist())}
         return [
-            {"created_time": moment(time), "ticker": tickers[row], "trade_id": uuid(first, second), **_deal(*deal)}
-            for (row, time, first, second), deal in zip(rows, sides, strict=True)
+            {"created_time": moment(time), "ticker": tickers[row], "trade_id": uuid(first, second), **deal(*paid)}
+            for (row, time, first, second), paid in zip(rows, sides, strict=True)
         ]
 
     def levels(self, market: int, now: int) -> tuple[Levels, Levels]:
@@ -264,7 +270,8 @@ class Renderer:
         return self.world.quotes.book(market, int(self.world.paths.step(event, now)[0]), now)
 
 
-def _deal(paid: int, size: int, yes: bool, block: bool) -> Json:
+def deal(paid: int, size: int, yes: bool, block: bool) -> Json:
+    """Price, count and direction of a trade; `paid` is the price of YES, `yes` says that its taker bought it."""
     side = "yes" if yes else "no"
     return {
         "count_fp": count(size),

@@ -39,6 +39,7 @@ class Clearing:
         self.hub, self.ids = hub, ids
         self.accounts: dict[str, Account] = {}
         self.prints: dict[int, list[Print]] = {}
+        self.all_prints: list[Print] = []
         self.world: dict[int, Position] = {}
         self.world_cash = self.fees = 0
 
@@ -78,7 +79,8 @@ class Clearing:
     def trade(self, market: Market, match: Match, at: int, taker: Order | None, *, yes: bool) -> None:
         """Book a match between a taker and a maker; None is the world."""
         trade = self.ids.new()
-        self.prints.setdefault(market.row, []).append(Print(market.row, at, match.price, match.count, yes, trade))
+        self.all_prints.append(Print(market.row, at, match.price, match.count, yes, trade))
+        self.prints.setdefault(market.row, []).append(self.all_prints[-1])
         self._announce(market, match, at, trade, yes=yes)
         for order, buys in ((taker, yes), (cast("Order | None", match.maker), not yes)):
             if order is None:
@@ -101,8 +103,7 @@ class Clearing:
         position = account.position(order.subaccount, market.row)
         closes = position.closing(match.count, buys=order.buys) == match.count
         revenue = position.trade(match.price, match.count, buys=order.buys)
-        fee = market.fee(match.price, match.count, taker=taker)
-        fee, order.carried = charged(revenue, fee, account.unit, order.carried)
+        fee = charged(order.fees, match.price, match.count, taker=taker)
         account.add(order.subaccount, market.shard, revenue - fee)
         self.fees += fee
         position.fees += fee

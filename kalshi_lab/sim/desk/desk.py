@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kalshi_lab.sim.desk.display import Display
 from kalshi_lab.sim.desk.groups import Groups
 from kalshi_lab.sim.desk.keys import SCOPES, Ids, Keyring
 from kalshi_lab.sim.desk.ledger import CENT, Account
@@ -29,7 +30,7 @@ class Desk:
         self.api, self.ids = api, Ids(api.world.seed)
         self.keys, self.limits = Keyring(self.ids), Limits(anonymous)
         self.venue = Venue(api.renderer, hub, self.ids)
-        api.attach(self.venue)
+        api.attach(Display(self.venue))
 
     def routes(self) -> list[Route]:
         """The endpoints of orders, order groups, portfolio, account and keys."""

@@ -1,32 +1,40 @@
-"""What a fill costs, in whole 1/1,000,000 dollars, as the exchange has charged since 30 August 2026."""
+"""What fills cost, in whole 1/1,000,000 dollars: the library's fee rules in the units of the desk."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from kalshi_lab.sim.wire import DOLLAR
+from kalshi_lab.fees import FeeSchedule, OrderFees
+from kalshi_lab.sim.wire import count, price
 
-MAKER = {
-    "quadratic": Fraction(0),
-    "quadratic_with_maker_fees": Fraction(1, 4),
-    "quadratic_with_combo_maker_fees": Fraction(1, 2),
-}
+if TYPE_CHECKING:
+    from decimal import Decimal
 
-
-def model_fee(fee_type: str, multiplier: float, price: int, count: int, *, taker: bool) -> int:
-    """0.07 x multiplier x contracts x price x (1 - price), a part of it for makers, rounded up to 6 decimals."""
-    share = Fraction(1) if taker else MAKER.get(fee_type, Fraction(0))
-    exact = Fraction(7, 1_000_000) * Fraction(str(multiplier)) * share * count * price * (DOLLAR - price)
-    return -(-exact.numerator // exact.denominator)
+Terms = tuple[str, float]
+"""Fee type and multiplier."""
 
 
-def charged(revenue: int, fee: int, unit: int, carried: int) -> tuple[int, int]:
-    """The fee that leaves the balance in whole units, and what rounding has taken of the order's fills so far and not given back.
+def accumulator(terms: Terms, *, buys: bool, direct: bool) -> OrderFees:
+    """The fees of one order, whose fills share what rounding took."""
+    return OrderFees(_schedule(terms), action="buy" if buys else "sell", member="direct" if direct else "non-direct")
 
-    `revenue` is the change of cash before fees; the change after them is rounded down. What rounding took adds up over an order, and
-    whole units of it go back, though never more than the fill's own fee.
-    """
-    rounding = (revenue - fee) % unit
-    carried += rounding
-    rebate = min(carried // unit, (fee + rounding) // unit) * unit if carried > unit else 0
-    return fee + rounding - rebate, carried - rebate
+
+def charged(fees: OrderFees, paid: int, size: int, *, taker: bool) -> int:
+    """The fee of an order's next fill; `paid` is the price of YES."""
+    return _micros(fees.add(price(paid), count(size), role="taker" if taker else "maker").net)
+
+
+@lru_cache(maxsize=65_536)
+def expected(terms: Terms, paid: int, size: int, *, taker: bool) -> int:
+    """The fee of a fill before it is rounded to the balance."""
+    return _micros(OrderFees(_schedule(terms)).add(price(paid), count(size), role="taker" if taker else "maker").trade)
+
+
+@lru_cache(maxsize=64)
+def _schedule(terms: Terms) -> FeeSchedule:
+    return FeeSchedule.of(terms)
+
+
+def _micros(dollars: Decimal) -> int:
+    return int(dollars.scaleb(6))

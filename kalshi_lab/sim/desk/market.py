@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kalshi_lab.grid import Grid
 from kalshi_lab.sim.catalog import GRIDS
-from kalshi_lab.sim.desk.fee import model_fee
+from kalshi_lab.sim.desk.fee import expected
 from kalshi_lab.sim.desk.matching import Book, Quotes
 from kalshi_lab.sim.quotes import MINUTE
 from kalshi_lab.sim.wire import DOLLAR
+from kalshi_lab.sim.wire import price as spelled
 from kalshi_lab.sim.world import ACTIVE, INACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kalshi_lab.sim.catalog import Grid as Label
     from kalshi_lab.sim.render import Renderer
 
-_FAR = 1 << 50
+_FAR = (1 << 51) - 1
 CLOSE, PAUSE, RESUME, EXPIRE, MOVE, TRADE = range(6)
 Due = tuple[int, int, int, int]
 """Time, kind, market, and for a trade its place on the tape."""
@@ -32,10 +36,7 @@ class Market:
         self.event = int(self.world.markets.event[row])
         self.ticker, self.spec = self.world.names.market(row), self.world.names.spec(self.event)
         self.event_ticker, self.shard = self.world.names.event_ticker(self.event), self.spec.shard
-        self.fee_type, self.multiplier = self.world.fee_override(self.event) or (
-            self.spec.fee_type,
-            self.spec.fee_multiplier,
-        )
+        self.terms = self.world.fee_override(self.event) or (self.spec.fee_type, self.spec.fee_multiplier)
         self.close, self.settled = (int(getattr(self.world.events, name)[self.event]) for name in ("close", "settled"))
         self.pause = tuple(int(getattr(self.world.events, f"pause_{name}")[self.event]) for name in ("start", "end"))
         self.book, self.tape = Book(), self.world.tape.of(row, _FAR)
@@ -47,15 +48,11 @@ class Market:
 
     def fits(self, price: int) -> bool:
         """Whether a price is on the market's grid."""
-        for bounds in GRIDS[self.spec.grid]:
-            start, end, step = (round(float(bound) * DOLLAR) for bound in bounds)
-            if 0 < price < DOLLAR and start <= price <= end and (price - start) % step == 0:
-                return True
-        return False
+        return 0 < price < DOLLAR and _grid(self.spec.grid).valid(spelled(price))
 
     def fee(self, price: int, count: int, *, taker: bool) -> int:
         """What a trade costs before rounding to the balance."""
-        return model_fee(self.fee_type, self.multiplier, price, count, taker=taker)
+        return expected(self.terms, price, count, taker=taker)
 
     def quotes(self, now: int) -> Quotes:
         """What the synthetic world shows."""
@@ -95,3 +92,8 @@ class Market:
         over = (ask <= (bids[0].price if bids else -1)) | (bid >= (asks[0].price if asks else DOLLAR + 1))
         found: list[int] = self.world.paths.moment(np.full(len(steps), self.event), steps)[over].tolist()
         return found
+
+
+@cache
+def _grid(label: Label) -> Grid:
+    return Grid([{"start": start, "end": end, "step": step} for start, end, step in GRIDS[label]])

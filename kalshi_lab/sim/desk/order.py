@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kalshi_lab.sim.desk.matching import Prevention, Resting
 from kalshi_lab.sim.wire import DOLLAR, SECOND
+
+if TYPE_CHECKING:
+    from kalshi_lab.fees import OrderFees
 
 WINDOW = 15 * SECOND
 
@@ -32,7 +36,7 @@ class Wish:
 
 @dataclass(slots=True, eq=False)
 class Order(Resting):
-    """An order and its history; money in 1/1,000,000 dollars. `carried` is what rounding has taken and not given back."""
+    """An order and its history; money in 1/1,000,000 dollars."""
 
     row: int
     ticker: str
@@ -47,6 +51,7 @@ class Order(Resting):
     cancel_on_pause: bool
     expires: int | None
     group: str
+    fees: OrderFees
     updated: int = 0
     filled: int = 0
     status: str = "resting"
@@ -55,7 +60,6 @@ class Order(Resting):
     maker_cost: int = 0
     taker_fees: int = 0
     maker_fees: int = 0
-    carried: int = 0
 
     @property
     def unit(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from kalshi_lab.sim.desk import shapes
 from kalshi_lab.sim.desk.clearing import Clearing
+from kalshi_lab.sim.desk.fee import accumulator
 from kalshi_lab.sim.desk.ledger import CENT, Account, Record
 from kalshi_lab.sim.desk.market import CLOSE, EXPIRE, MOVE, PAUSE, RESUME, TRADE, Due, Market
 from kalshi_lab.sim.desk.order import Group, Order, Wish
@@ -118,7 +119,7 @@ class Venue:
             id=self.ids.new(), owner=account.id, buys=wish.buys, price=wish.price, left=count, row=wish.row, ticker=market.ticker,
             shard=market.shard, subaccount=wish.subaccount, client_id=wish.client_id, initial=count, created=now, updated=now,
             prevention=wish.prevention, closes=closable > 0, post_only=wish.post_only, cancel_on_pause=wish.cancel_on_pause,
-            expires=wish.expires, group=wish.group,
+            expires=wish.expires, group=wish.group, fees=accumulator(market.terms, buys=wish.buys, direct=account.direct),
         )  # fmt: skip
 
     def _funded(self, account: Account, market: Market, order: Order, now: int) -> Plan:
