@@ -102,7 +102,7 @@ class AsyncFcm(Family):
             await self._send(call("get_fcm_subtrader_blocked_categories", params.given(subtrader_id=subtrader)))
         )
 
-    async def set_blocked_categories(self, subtrader: str, category: str, *, blocked: bool) -> list[str]:
+    async def update_blocked_categories(self, subtrader: str, category: str, *, blocked: bool) -> list[str]:
         """Block or free a category for a subtrader; gives those that are blocked now."""
         sent = params.body(subtrader_id=subtrader, category=category, blocked=blocked)
         return _words(await self._send(call("update_fcm_subtrader_blocked_categories", body=sent)))
@@ -113,7 +113,7 @@ class AsyncFcm(Family):
             DailyCap, call("get_fcm_event_contract_daily_cap", params.given(subtrader_id=subtrader))
         )
 
-    async def set_daily_cap(self, subtrader: str, limit: Decimal | str | int) -> None:
+    async def update_daily_cap(self, subtrader: str, limit: Decimal | str | int) -> None:
         """Cap what a subtrader may spend in a day, dollars."""
         amount = params.exact(limit, "limit", decimals=4, low=params.NOTHING)
         sent = params.body(subtrader_id=subtrader, limit=amount)
@@ -141,7 +141,7 @@ class Fcm(Facade):
     subtraders = blocking(AsyncFcm.subtraders)
     create_subtrader = blocking(AsyncFcm.create_subtrader)
     blocked_categories = blocking(AsyncFcm.blocked_categories)
-    set_blocked_categories = blocking(AsyncFcm.set_blocked_categories)
+    update_blocked_categories = blocking(AsyncFcm.update_blocked_categories)
     daily_cap = blocking(AsyncFcm.daily_cap)
-    set_daily_cap = blocking(AsyncFcm.set_daily_cap)
+    update_daily_cap = blocking(AsyncFcm.update_daily_cap)
     delete_daily_cap = blocking(AsyncFcm.delete_daily_cap)

@@ -94,7 +94,7 @@ order_groups.create             POST   /portfolio/order_groups/create           
 order_groups.delete             DELETE /portfolio/order_groups/{order_group_id}                     delete_order_group key repeat
 order_groups.reset              PUT    /portfolio/order_groups/{order_group_id}/reset               reset_order_group key repeat
 order_groups.trigger            PUT    /portfolio/order_groups/{order_group_id}/trigger             trigger_order_group key repeat
-order_groups.set_limit          PUT    /portfolio/order_groups/{order_group_id}/limit               update_order_group_limit key repeat
+order_groups.update_limit          PUT    /portfolio/order_groups/{order_group_id}/limit               update_order_group_limit key repeat
 [portfolio]
 portfolio.balance               GET    /portfolio/balance                                           get_balance key
 portfolio.positions             GET    /portfolio/positions                                         get_positions key
@@ -104,7 +104,7 @@ portfolio.deposits              GET    /portfolio/deposits                      
 portfolio.withdrawals           GET    /portfolio/withdrawals                                       get_withdrawals key
 portfolio.resting_order_value   GET    /portfolio/summary/total_resting_order_value                 get_portfolio_resting_order_total_value key
 portfolio.target_allocation     GET    /portfolio/target_balance_allocation                         get_target_balance_allocation key
-portfolio.set_target_allocation POST   /portfolio/target_balance_allocation                         set_target_balance_allocation key repeat
+portfolio.update_target_allocation POST   /portfolio/target_balance_allocation                         set_target_balance_allocation key repeat
 portfolio.shard_transfers       GET    /portfolio/intra_exchange_instance_transfers                 get_intra_exchange_instance_transfers key
 portfolio.shard_transfer        GET    /portfolio/intra_exchange_instance_transfers/{transfer_id}   get_intra_exchange_instance_transfer key
 portfolio.transfer_to_shard     POST   /portfolio/intra_exchange_instance_transfer                  intra_exchange_instance_transfer key repeat
@@ -113,7 +113,7 @@ portfolio.subaccount_balances   GET    /portfolio/subaccounts/balances          
 portfolio.subaccount_transfers  GET    /portfolio/subaccounts/transfers                             get_subaccount_transfers key
 portfolio.transfer_to_subaccount POST  /portfolio/subaccounts/transfer                              apply_subaccount_transfer key repeat
 portfolio.netting               GET    /portfolio/subaccounts/netting                               get_subaccount_netting key
-portfolio.set_netting           PUT    /portfolio/subaccounts/netting                               update_subaccount_netting key repeat
+portfolio.update_netting           PUT    /portfolio/subaccounts/netting                               update_subaccount_netting key repeat
 [communications]
 communications.id               GET    /communications/id                                           get_communications_id key
 communications.rfqs             GET    /communications/rfqs                                         get_rfqs key
@@ -161,9 +161,9 @@ fcm.transfer_position           POST   /fcm/positions/transfers                 
 fcm.subtraders                  GET    /fcm/subtraders                                              list_fcm_subtraders key
 fcm.create_subtrader            POST   /fcm/subtraders                                              create_fcm_subtrader key
 fcm.blocked_categories          GET    /fcm/subtraders/blocked_categories                           get_fcm_subtrader_blocked_categories key
-fcm.set_blocked_categories      PUT    /fcm/subtraders/blocked_categories                           update_fcm_subtrader_blocked_categories key repeat
+fcm.update_blocked_categories      PUT    /fcm/subtraders/blocked_categories                           update_fcm_subtrader_blocked_categories key repeat
 fcm.daily_cap                   GET    /fcm/subtraders/event_contract_daily_cap                     get_fcm_event_contract_daily_cap key
-fcm.set_daily_cap               PUT    /fcm/subtraders/event_contract_daily_cap                     update_fcm_event_contract_daily_cap key repeat
+fcm.update_daily_cap               PUT    /fcm/subtraders/event_contract_daily_cap                     update_fcm_event_contract_daily_cap key repeat
 fcm.delete_daily_cap            DELETE /fcm/subtraders/event_contract_daily_cap                     delete_fcm_event_contract_daily_cap key repeat
 """  # noqa: E501 - a row is a row
 _DEFAULT_COST = 10.0

@@ -57,7 +57,7 @@ class AsyncOrderGroups(Family):
         asked = _where(subaccount, shard)
         await self._send(call("trigger_order_group", asked, body=b"{}", order_group_id=order_group_id))
 
-    async def set_limit(
+    async def update_limit(
         self,
         order_group_id: str,
         contracts_limit: Decimal | str | int,
@@ -84,4 +84,4 @@ class OrderGroups(Facade):
     delete = blocking(AsyncOrderGroups.delete)
     reset = blocking(AsyncOrderGroups.reset)
     trigger = blocking(AsyncOrderGroups.trigger)
-    set_limit = blocking(AsyncOrderGroups.set_limit)
+    update_limit = blocking(AsyncOrderGroups.update_limit)

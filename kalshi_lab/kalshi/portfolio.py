@@ -175,7 +175,7 @@ class AsyncPortfolio(Family):
         """How the balance is spread over the shards."""
         return await self._object(TargetAllocation, call("get_target_balance_allocation"))
 
-    async def set_target_allocation(
+    async def update_target_allocation(
         self, shares: Mapping[int, int], *, resting_margin_reservation: RESERVATION = "sum"
     ) -> None:
         """Spread the balance over shards: percent by shard, 100 together; an empty mapping switches it off."""
@@ -262,7 +262,7 @@ class AsyncPortfolio(Family):
         """Which subaccounts net the positions of an event."""
         return await self._rows(SubaccountNetting, call("get_subaccount_netting"), "netting_configs")
 
-    async def set_netting(self, subaccount: int, *, enabled: bool) -> None:
+    async def update_netting(self, subaccount: int, *, enabled: bool) -> None:
         """Switch the netting of a subaccount on or off."""
         sent = params.body(subaccount_number=params.subaccount(subaccount), enabled=enabled)
         await self._send(call("update_subaccount_netting", body=sent))
@@ -280,7 +280,7 @@ class Portfolio(Facade):
     withdrawals = paged(AsyncPortfolio.withdrawals)
     resting_order_value = blocking(AsyncPortfolio.resting_order_value)
     target_allocation = blocking(AsyncPortfolio.target_allocation)
-    set_target_allocation = blocking(AsyncPortfolio.set_target_allocation)
+    update_target_allocation = blocking(AsyncPortfolio.update_target_allocation)
     shard_transfers = paged(AsyncPortfolio.shard_transfers)
     shard_transfer = blocking(AsyncPortfolio.shard_transfer)
     transfer_to_shard = blocking(AsyncPortfolio.transfer_to_shard)
@@ -289,4 +289,4 @@ class Portfolio(Facade):
     subaccount_transfers = paged(AsyncPortfolio.subaccount_transfers)
     transfer_to_subaccount = blocking(AsyncPortfolio.transfer_to_subaccount)
     netting = blocking(AsyncPortfolio.netting)
-    set_netting = blocking(AsyncPortfolio.set_netting)
+    update_netting = blocking(AsyncPortfolio.update_netting)
