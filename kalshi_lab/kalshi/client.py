@@ -9,14 +9,21 @@ from kalshi_lab.door import Door
 from kalshi_lab.kalshi import operations
 from kalshi_lab.kalshi.account import Account, ApiKeyFamily, AsyncAccount, AsyncApiKeys
 from kalshi_lab.kalshi.communications import AsyncCommunications, Communications
+from kalshi_lab.kalshi.events import AsyncEvents, Events
 from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
 from kalshi_lab.kalshi.fcm import AsyncFcm, Fcm
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
+from kalshi_lab.kalshi.incentive_programs import AsyncIncentivePrograms, IncentivePrograms
+from kalshi_lab.kalshi.live_data import AsyncLiveData, LiveDataFamily
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
+from kalshi_lab.kalshi.milestones import AsyncMilestones, Milestones
+from kalshi_lab.kalshi.multivariate import AsyncMultivariate, Multivariate
 from kalshi_lab.kalshi.order_groups import AsyncOrderGroups, OrderGroups
 from kalshi_lab.kalshi.orders import AsyncOrders, Orders
 from kalshi_lab.kalshi.portfolio import AsyncPortfolio, Portfolio
-from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, SeriesFamily
+from kalshi_lab.kalshi.search import AsyncSearch, Search
+from kalshi_lab.kalshi.series import AsyncSeriesFamily, SeriesFamily
+from kalshi_lab.kalshi.structured_targets import AsyncStructuredTargets, StructuredTargets
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings
@@ -50,6 +57,12 @@ class AsyncKalshi(AsyncSession):
         self.events = AsyncEvents(self.door, self.clock)
         self.markets = AsyncMarkets(self.door, self.clock)
         self.historical = AsyncHistorical(self.door, self.clock)
+        self.milestones = AsyncMilestones(self.door, self.clock)
+        self.multivariate = AsyncMultivariate(self.door, self.clock)
+        self.structured_targets = AsyncStructuredTargets(self.door, self.clock)
+        self.search = AsyncSearch(self.door, self.clock)
+        self.incentive_programs = AsyncIncentivePrograms(self.door, self.clock)
+        self.live_data = AsyncLiveData(self.door, self.clock)
         self.portfolio = AsyncPortfolio(self.door, self.clock)
         self.orders = AsyncOrders(self.door, self.clock)
         self.order_groups = AsyncOrderGroups(self.door, self.clock)
@@ -89,6 +102,12 @@ class Kalshi(Session):
         self.events = Events(twin.events)
         self.markets = Markets(twin.markets)
         self.historical = Historical(twin.historical)
+        self.milestones = Milestones(twin.milestones)
+        self.multivariate = Multivariate(twin.multivariate)
+        self.structured_targets = StructuredTargets(twin.structured_targets)
+        self.search = Search(twin.search)
+        self.incentive_programs = IncentivePrograms(twin.incentive_programs)
+        self.live_data = LiveDataFamily(twin.live_data)
         self.portfolio = Portfolio(twin.portfolio)
         self.orders = Orders(twin.orders)
         self.order_groups = OrderGroups(twin.order_groups)

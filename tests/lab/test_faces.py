@@ -11,11 +11,12 @@ import pytest
 
 from kalshi_lab import AsyncKalshi, AsyncLab, Kalshi, Lab
 from kalshi_lab.alerts import Alerts, AsyncAlerts
+from kalshi_lab.kalshi.events import AsyncEvents, Events
 from kalshi_lab.kalshi.exchange import AsyncExchange
 from kalshi_lab.kalshi.exchange import Exchange as ExchangeFace
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
-from kalshi_lab.kalshi.series import AsyncEvents, AsyncSeriesFamily, Events, SeriesFamily
+from kalshi_lab.kalshi.series import AsyncSeriesFamily, SeriesFamily
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (AsyncHistorical, Historical),
 ]
 
-FOR_INGEST = {"candle_batch", "candle_call"}  # which awaits
+FOR_INGEST = {"candle_call"}  # which awaits
 
 
 def verbs(face: type[Any]) -> dict[str, Callable[..., Any]]:
