@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
 _STYLE = (
     "border-collapse:collapse;font-size:13px;line-height:1.45;margin:.3em 0",
@@ -58,6 +59,30 @@ def card(title: object, facts: Mapping[str, object], *below: object) -> Html:
     """A titled list of facts, then whatever belongs below it."""
     heading = tag("div", title, style="font-weight:600;font-size:15px;margin:.2em 0")
     return tag("div", heading, table((), facts.items()), *below, style="max-width:60em")
+
+
+def warning(text: object) -> Html:
+    """A line that must not be overlooked."""
+    style = "margin:.3em 0;padding:3px 8px;border-left:4px solid #c0392b;background:rgba(192,57,43,.15);font-weight:600"
+    return tag("div", text, role="alert", style=style)
+
+
+def ladder(bids: Sequence[tuple[Decimal, Decimal]], asks: Sequence[tuple[Decimal, Decimal]]) -> Html:
+    """A price ladder of (price, size) levels, best first: asks above bids, the best of both in the middle, bars as long as the sizes."""
+    most = max((size for _, size in (*bids, *asks)), default=0)
+    rows: list[Sequence[object]] = [
+        ("", price, _bar(size, most, "right", "192,57,43")) for price, size in reversed(asks)
+    ]
+    rows += [(_bar(size, most, "left", "39,134,86"), price, "") for price, size in bids]
+    return table(("bid size", "YES price", "ask size"), rows) if rows else tag("div", "no levels")
+
+
+def _bar(size: Decimal, most: Decimal | int, towards: str, colour: str) -> Html:
+    """A size on a bar that grows from the price column outwards."""
+    share = round(100 * size / most) if most else 0
+    aligned = "right" if towards == "left" else "left"
+    fill = f"background:linear-gradient(to {towards},rgba({colour},.3) {share}%,transparent {share}%)"
+    return tag("div", size, style=f"min-width:9em;padding:0 4px;text-align:{aligned};{fill}")
 
 
 def png(image: bytes, alt: str) -> Html:

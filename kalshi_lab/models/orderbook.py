@@ -78,9 +78,7 @@ class Orderbook:
 
     def _repr_html_(self) -> str:
         depth = 10
-        rows: list[Sequence[object]] = [("", price, size) for price, size in reversed(self.asks[:depth])]
-        rows += [(size, price, "") for price, size in self.yes_bids[:depth]]
-        return markup.card(self.ticker, {}, markup.table(("bid size", "YES price", "ask size"), rows))
+        return markup.card(self.ticker, {}, markup.ladder(self.yes_bids[:depth], self.asks[:depth]))
 
 
 def _best_first(levels: Iterable[Sequence[str]]) -> tuple[Level, ...]:

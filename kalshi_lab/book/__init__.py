@@ -1,0 +1,9 @@
+"""Live order books, kept from the exchange's own WebSocket frames."""
+
+from __future__ import annotations
+
+from kalshi_lab.book.order_book import OrderBook
+from kalshi_lab.book.order_books import OrderBooks
+from kalshi_lab.book.views import Depth, Fill
+
+__all__ = ["Depth", "Fill", "OrderBook", "OrderBooks"]
