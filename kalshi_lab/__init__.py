@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kalshi_lab.alerts import above, below
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.result import Calibration
+    from kalshi_lab.book import OrderBook
     from kalshi_lab.errors import (
         AuthFailed,
         BadPayload,
@@ -68,6 +69,7 @@ _PLACES = {
     "alerts": ("above", "below"),
     "analysis.calibration": ("calibration",),
     "analysis.result": ("Calibration",),
+    "book": ("OrderBook",),
     "errors": (
         "AuthFailed", "BadPayload", "BadRequest", "BrokenResponse", "BudgetExceeded", "CircuitOpen", "ClockSkew", "Conflict",
         "CursorLoop", "DiskFull", "Forbidden", "LabError", "NotFound", "OrderRejected", "OrderUnknown", "RateLimited", "RequestError",
@@ -114,6 +116,7 @@ __all__ = [
     "LabError",
     "Market",
     "NotFound",
+    "OrderBook",
     "OrderFees",
     "OrderRejected",
     "OrderUnknown",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ONE_DOLLAR = 1_000_000
+_RECEIVED = (dict, bytes, str, bytearray, memoryview)
 _KEPT = 50_000  # texts remembered at most; the prices and sizes of a busy day stay below
 _LEGACY = (
     "it has no prices in dollars, as in the legacy format of whole cents, which the exchange sent until 12 March 2026"
@@ -35,12 +36,12 @@ class Change(msgspec.Struct, gc=False):
     ts_ms: int | None = None
 
 
-class Delta(msgspec.Struct, gc=False, tag="orderbook_delta", tag_field="type"):
+class Delta(msgspec.Struct, gc=False, kw_only=True, tag="orderbook_delta", tag_field="type"):
     """A whole orderbook_delta frame."""
 
-    msg: Change
     sid: int | None = None
     seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    msg: Change
 
 
 decode = msgspec.json.Decoder(Delta).decode
@@ -122,7 +123,7 @@ def frame(received: object) -> Delta | dict[str, Any]:
     """
     if isinstance(received, Delta):
         return received
-    if not isinstance(received, bytes | bytearray | memoryview | str | dict):
+    if not isinstance(received, _RECEIVED):
         raise UsageError(
             f"a book takes frames, not {type(received).__name__}",
             hint="Pass the bytes or text as received, or its dict",
@@ -130,28 +131,37 @@ def frame(received: object) -> Delta | dict[str, Any]:
     plain = received if isinstance(received, dict) else _plain(received)
     if not isinstance(plain, dict):
         raise BadPayload(f"a frame is an object, not {type(plain).__name__}")
-    for key in ("seq", "sid"):
-        if plain.get(key) is not None and (type(plain[key]) is not int or plain[key] < 0):
-            raise BadPayload(f"{key} is no whole number: {str(plain[key])[:40]!r}")
-    return _delta(plain) if plain.get("type") == "orderbook_delta" else plain
+    if plain.get("type") == "orderbook_delta":
+        try:
+            return msgspec.convert(plain, Delta)
+        except msgspec.ValidationError:
+            return _odd_delta(plain)
+    return _numbered(plain)
 
 
-def _plain(received: bytes | bytearray | memoryview | str) -> Any:
+def _plain(received: object) -> Any:
     try:
-        return msgspec.json.decode(received)
+        return msgspec.json.decode(received)  # type: ignore[call-overload]
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise BadPayload(f"a frame that is no JSON: {str(error)[:80]}") from None
 
 
-def _delta(plain: dict[str, Any]) -> Delta:
-    try:
-        return msgspec.convert(plain, Delta)
-    except msgspec.ValidationError:
-        msg = message(plain)
-        time = msg.get("ts_ms")
-        odd: dict[str, Any] = {key: msg.get(key) for key in ("market_ticker", "price_dollars", "delta_fp", "side")}
-        change = Change(**odd, ts_ms=time if type(time) is int else None)  # odd values are refused where they are used
-        return Delta(change, plain.get("sid"), plain.get("seq"))
+def _numbered(plain: dict[str, Any]) -> dict[str, Any]:
+    for key in ("seq", "sid"):
+        number = plain.get(key)
+        if number is not None and (type(number) is not int or number < 0):
+            raise BadPayload(f"{key} is no whole number: {str(number)[:40]!r}")
+    return plain
+
+
+def _odd_delta(plain: dict[str, Any]) -> Delta:
+    """A delta with something unexpected in it; what cannot be used is refused where it would be."""
+    _numbered(plain)
+    msg = message(plain)
+    odd: dict[str, Any] = {key: msg.get(key) for key in ("market_ticker", "price_dollars", "delta_fp", "side")}
+    time = msg.get("ts_ms")
+    change = Change(**odd, ts_ms=time if type(time) is int else None)
+    return Delta(sid=plain.get("sid"), seq=plain.get("seq"), msg=change)
 
 
 def message(plain: dict[str, Any]) -> dict[str, Any]:
