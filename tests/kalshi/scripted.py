@@ -63,10 +63,13 @@ class Answer:
 
 @dataclass
 class Asked:
-    """A request that arrived: its path below the prefix, and its parameters."""
+    """A request that arrived: its path below the prefix, its parameters, joined and as they came, its method and body."""
 
     path: str
     params: dict[str, str]
+    query: str = ""
+    method: str = "GET"
+    body: bytes = b""
 
 
 class Scripted:
@@ -107,10 +110,10 @@ class Scripted:
         self._server.server_close()
         self._thread.join(5)
 
-    def take(self, target: str) -> Answer:
+    def take(self, target: str, method: str = "GET", body: bytes = b"") -> Answer:
         parts = urlsplit(target)
         params = {name: ",".join(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        asked = Asked(parts.path.removeprefix(PREFIX), params)
+        asked = Asked(parts.path.removeprefix(PREFIX), params, parts.query, method, body)
         with self._more:
             self.asked.append(asked)
             self._more.notify_all()
@@ -139,8 +142,12 @@ class Scripted:
                 super().finish()
                 script.count(-1)
 
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
-                answer = script.take(self.path)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                answer = script.take(self.path, self.command, body)
                 content = answer.content
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.kind)
