@@ -18,8 +18,8 @@ from kalshi_lab.sim.world import World
 MARKETS, HISTORY = 180, 42
 Get = Callable[..., Any]
 _FORMATS = {
-    "fixed_point_dollars": re.compile(r"\d+\.\d{4}"),
-    "fixed_point_count": re.compile(r"\d+\.\d{2}"),
+    "fixed_point_dollars": re.compile(r"-?\d+\.\d{4}(\d\d)?"),
+    "fixed_point_count": re.compile(r"-?\d+\.\d{2}"),
     "date-time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z"),
     "uuid": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
@@ -36,7 +36,7 @@ class Contract:
     """Checks values against tests/contract.json and says what is wrong with them."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self.models, self.enums = document["models"], document["enums"]
+        self.models, self.enums, self.messages = document["models"], document["enums"], document["ws"]["messages"]
         self.endpoints = {(entry["method"], entry["path"]): entry for entry in document["endpoints"]}
 
     def response(self, path: str) -> str:
@@ -61,6 +61,10 @@ class Contract:
             return []
         fits = isinstance(value, _PLAIN[kind]) and (kind == "boolean" or not isinstance(value, bool))
         return [] if fits else [f"{where}: {value!r} is no {kind}"]
+
+    def problems_of(self, fields: dict[str, Any], value: Any) -> list[str]:
+        """What is wrong with an object that has its fields here rather than under a model's name."""
+        return self._object(fields, value, "message")
 
     def _object(self, fields: dict[str, Any], value: Any, where: str) -> list[str]:
         if not isinstance(value, dict):
