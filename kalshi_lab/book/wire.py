@@ -159,6 +159,8 @@ def _odd_delta(plain: dict[str, Any]) -> Delta:
     _numbered(plain)
     msg = message(plain)
     odd: dict[str, Any] = {key: msg.get(key) for key in ("market_ticker", "price_dollars", "delta_fp", "side")}
+    if not isinstance(odd["market_ticker"], str):
+        raise BadPayload("an orderbook_delta without its market_ticker")
     time = msg.get("ts_ms")
     change = Change(**odd, ts_ms=time if type(time) is int else None)
     return Delta(sid=plain.get("sid"), seq=plain.get("seq"), msg=change)
