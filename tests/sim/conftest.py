@@ -81,7 +81,11 @@ class Contract:
 
     def _value(self, field: dict[str, Any], value: Any, where: str) -> list[str]:
         wrong = self.problems(field["type"], value, where)
-        if "enum" in field and value not in field["enum"]:
+        if (
+            "enum" in field and not {*value} <= {*field["enum"]}
+            if isinstance(value, list)
+            else value not in field.get("enum", [value])
+        ):
             wrong.append(f"{where}: {value!r} is not in {field['enum']}")
         pattern = _FORMATS.get(field.get("format", ""))
         if pattern and not wrong and not pattern.fullmatch(value):

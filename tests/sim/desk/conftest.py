@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
@@ -24,8 +22,12 @@ from kalshi_lab.sim.queries import Query
 from kalshi_lab.sim.virtual import Bucket, VirtualClock
 from kalshi_lab.sim.world import World, microseconds
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
 WEATHER = "KXHIGHNY-26NOV20-B51.5"
-PRIVATE = ed25519.Ed25519PrivateKey.generate()
 
 
 def pem(private: Any) -> str:
@@ -141,6 +143,3 @@ class Floor:
 @pytest.fixture
 def floor(small: World) -> Floor:
     return Floor(small)
-
-
-Problems = Callable[[str, Any], list[str]]
