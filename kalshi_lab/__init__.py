@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.book import OrderBook
+    from kalshi_lab.credentials import Credentials
     from kalshi_lab.errors import (
         AuthFailed,
         BadPayload,
@@ -70,6 +71,7 @@ _PLACES = {
     "analysis.calibration": ("calibration",),
     "analysis.result": ("Calibration",),
     "book": ("OrderBook",),
+    "credentials": ("Credentials",),
     "errors": (
         "AuthFailed", "BadPayload", "BadRequest", "BrokenResponse", "BudgetExceeded", "CircuitOpen", "ClockSkew", "Conflict",
         "CursorLoop", "DiskFull", "Forbidden", "LabError", "NotFound", "OrderRejected", "OrderUnknown", "RateLimited", "RequestError",
@@ -103,6 +105,7 @@ __all__ = [
     "CircuitOpen",
     "ClockSkew",
     "Conflict",
+    "Credentials",
     "CursorLoop",
     "Cutoff",
     "DiskFull",

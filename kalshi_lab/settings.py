@@ -24,15 +24,20 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "demo": ("external-api.demo.kalshi.co", "demo-api.kalshi.co"),
     "sim": (),
 }
-# read tokens a second and the seconds of budget that the bucket holds (rate limits as published in October 2026)
-READ_BUDGET: dict[str, tuple[float, float]] = {
-    "basic": (200, 3),
-    "advanced": (300, 3),
-    "expert": (600, 1),
-    "premier": (1200, 1),
-    "paragon": (2400, 1),
-    "prime": (4800, 1),
-    "prestige": (12000, 1),
+STREAM_HOSTS = {  # of the dedicated hosts; the shared ones stream themselves
+    "external-api.kalshi.com": "external-api-ws.kalshi.com",
+    "external-api.demo.kalshi.co": "external-api-ws.demo.kalshi.co",
+}
+STREAM_PATH = "/trade-api/ws/v2"
+# tokens a second and the seconds of budget that the bucket holds, read and write (rate limits as published in October 2026)
+BUDGETS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "basic": ((200, 3), (100, 1)),
+    "advanced": ((300, 3), (300, 3)),
+    "expert": ((600, 1), (600, 3)),
+    "premier": ((1200, 1), (1200, 3)),
+    "paragon": ((2400, 1), (2400, 3)),
+    "prime": ((4800, 1), (4800, 3)),
+    "prestige": ((12000, 1), (9600, 3)),
 }
 MIB = 1024 * 1024
 
@@ -112,9 +117,34 @@ class Settings(BaseModel):
         return self.base_url.rstrip("/") or (f"https://{hosts[0]}{PREFIX}" if hosts else "")
 
     @property
+    def stream_url(self) -> str:
+        """The address that streams come from; empty for a sim that is not started yet."""
+        parts = urlsplit(self.url)
+        if not parts.hostname:
+            return ""
+        host = STREAM_HOSTS.get(parts.netloc, parts.netloc)
+        return f"{'wss' if parts.scheme == 'https' else 'ws'}://{host}{STREAM_PATH}"
+
+    @property
+    def own_host(self) -> bool:
+        """Whether requests go to the environment's own exchange, for which alone anything is signed."""
+        parts = urlsplit(self.url)
+        if self.environment == "sim":
+            return parts.scheme == "http" and parts.hostname == "127.0.0.1"
+        return parts.scheme == "https" and parts.netloc in HOSTS[self.environment]
+
+    @property
     def read_budget(self) -> tuple[float, float]:
         """Read tokens a second, and the tokens that the bucket holds when full."""
-        rate, seconds = READ_BUDGET[self.tier or ("prestige" if self.environment == "sim" else "basic")]
+        return self._budget(0)
+
+    @property
+    def write_budget(self) -> tuple[float, float]:
+        """Write tokens a second, and the tokens that the bucket holds when full."""
+        return self._budget(1)
+
+    def _budget(self, bucket: int) -> tuple[float, float]:
+        rate, seconds = BUDGETS[self.tier or ("prestige" if self.environment == "sim" else "basic")][bucket]
         return rate, rate * seconds
 
     @property
@@ -123,12 +153,16 @@ class Settings(BaseModel):
         return (self.home or user_data_path("kalshi_lab") / self.environment).expanduser().resolve()
 
 
+def environment_values(*names: str) -> dict[str, str]:
+    """The environment variables of these names that are set and not empty."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
 def _from_environment() -> dict[str, str]:
     names = {name: f"KALSHI_LAB_{name.upper()}" for name in ("home", "tier", "base_url", "allow_unsafe_host")}
-    found = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
-    if os.environ.get("KALSHI_ENVIRONMENT"):
-        found["environment"] = os.environ["KALSHI_ENVIRONMENT"]
-    return found
+    names["environment"] = "KALSHI_ENVIRONMENT"
+    values = environment_values(*names.values())
+    return {name: values[variable] for name, variable in names.items() if variable in values}
 
 
 def _explained(error: ValidationError, model: type[BaseModel]) -> UsageError:
