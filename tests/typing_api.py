@@ -14,6 +14,7 @@ from typing import assert_type
 import polars as pl
 
 import kalshi_lab as kl
+from kalshi_lab import models
 
 
 def a_blocking_lab() -> None:
@@ -70,6 +71,30 @@ async def an_awaited_client() -> None:
             assert_type(market, kl.Market)
         assert_type(await client.markets.list().frame(), pl.DataFrame)
         assert_type(await client.markets.one("KXA-1"), kl.Market)
+
+
+def the_public_families(client: kl.Kalshi) -> None:
+    """Every family gives its own records, and its words are literals."""
+    assert_type(client.events.metadata("KXA"), models.EventMetadata)
+    assert_type(client.events.fee_changes("KXA"), kl.Pages[models.EventFeeChange])
+    assert_type(client.events.candlesticks("KXA", series="KXA"), pl.DataFrame)
+    assert_type(client.events.forecast_percentiles("KXA", [5000]), pl.DataFrame)
+    assert_type(client.markets.batch_candlesticks(["KXA-1"], "1d"), pl.DataFrame)
+    assert_type(client.exchange.series_fee_changes(), kl.Pages[models.SeriesFeeChange])
+    assert_type(client.exchange.user_data_time().as_of_time, datetime | None)
+    assert_type(client.milestones.list(event="KXA"), kl.Pages[models.Milestone])
+    assert_type(client.structured_targets.one("t"), models.StructuredTarget)
+    assert_type(client.multivariate.list(status="open"), kl.Pages[models.Collection])
+    assert_type(client.multivariate.create_market("KXA", [("KXB-1", "KXB-1-A", "yes")]), models.ComboMarket)
+    assert_type(client.search.tags_by_category(), dict[str, tuple[str, ...]])
+    assert_type(client.search.filters_by_sport(), models.SportFilters)
+    assert_type(client.live_data.batch(["m"]), tuple[models.LiveData, ...])
+    assert_type(client.live_data.weather("nyc").timeseries, tuple[models.WeatherPoint, ...])
+    for program in client.incentive_programs.list(status="active"):
+        assert_type(program.period_reward_dollars, Decimal | None)
+    client.incentive_programs.list(status="activ")  # type: ignore[arg-type]
+    client.multivariate.list(status="settled")  # type: ignore[arg-type]
+    client.milestones.one()  # type: ignore[call-arg]
 
 
 def settings_have_defaults() -> None:

@@ -19,9 +19,9 @@ LONGEST_SEGMENT = 200
 
 def segment(value: str) -> str:
     """One path parameter, quoted so that it stays one segment whatever it holds; UsageError where it cannot be one."""
-    if not value or value in _DOTS or len(value) > LONGEST_SEGMENT:
+    if not isinstance(value, str) or not value or value in _DOTS or len(value) > LONGEST_SEGMENT:
         raise UsageError(
-            f"{value[:40]!r} cannot be part of an address",
+            f"{str(value)[:40]!r} cannot be part of an address",
             hint=f"Give a ticker or id of 1 to {LONGEST_SEGMENT} characters",
         )
     try:

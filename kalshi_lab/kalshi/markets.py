@@ -8,8 +8,9 @@ from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import candles, params
 from kalshi_lab.kalshi.family import Family, envelope
 from kalshi_lab.kalshi.operations import call
-from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged
+from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged, unread
 from kalshi_lab.models import Market, Orderbook, Trade
+from kalshi_lab.models.fields import legacy
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class AsyncMarkets(Family):
         """The order book of one market; depth: levels on each side, 0 for all."""
         asked = params.given(depth=params.depth(depth))
         reply = await self._send(call("get_market_orderbook", asked, ticker=params.ticker(ticker)))
-        return _book(reply, ticker, envelope(reply, "orderbook_fp")["orderbook_fp"])
+        return _book(reply, ticker, envelope(reply), required=True)
 
     async def orderbooks(self, tickers: Iterable[str]) -> tuple[Orderbook, ...]:
         """The order books of up to 100 markets in one request, in the order asked for; an unknown market has an empty book."""
@@ -145,7 +146,7 @@ class AsyncMarkets(Family):
         rows = envelope(reply, "orderbooks")["orderbooks"] or []
         if not all(isinstance(row, dict) for row in rows):
             raise bad_payload(reply, "a book that is no object")
-        books = {row.get("ticker"): _book(reply, str(row.get("ticker")), row.get("orderbook_fp")) for row in rows}
+        books = {row.get("ticker"): _book(reply, str(row.get("ticker")), row) for row in rows}
         return tuple(books.get(name, Orderbook(name)) for name in names)
 
     async def candlesticks(
@@ -211,9 +212,14 @@ class AsyncMarkets(Family):
         return call("get_market_candlesticks", asked, series_ticker=owner, ticker=name)
 
 
-def _book(reply: Reply, ticker: str, row: Any) -> Orderbook:
+def _book(reply: Reply, ticker: str, found: dict[str, Any], *, required: bool = False) -> Orderbook:
+    """The book under `orderbook_fp`; null, and absent where it is not required, is an empty one."""
+    if "orderbook_fp" not in found and "orderbook" in found:
+        raise unread(reply, legacy("orderbook", "orderbook_fp"))
+    if required and "orderbook_fp" not in found:
+        raise bad_payload(reply, "no 'orderbook_fp' in it")
     try:
-        return Orderbook.from_wire(ticker, {} if row is None else row)
+        return Orderbook.from_wire(ticker, found.get("orderbook_fp") or {})
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise bad_payload(reply, f"unreadable book level: {error}") from None
 

@@ -235,6 +235,14 @@ def _set_aside(out: dict[str, Any], wire: str, column: Column) -> None:
         out[f"raw_{column.name}"] = value
 
 
+def legacy(sent: str, missing: str) -> BadPayload:
+    """The error for an answer in the format of before 2026, which `sent` without `missing` gives away."""
+    return BadPayload(
+        f"legacy format: integer cents and counts, removed 12 March 2026 ({sent!r} without {missing!r})",
+        hint="This is an old recording, or a server that does not speak today's format",
+    )
+
+
 @functools.cache
 def _legacy(record: type[Record]) -> dict[str, str]:
     """The names under which whole cents and whole counts came until 2026, each with today's name of the same field."""
@@ -250,10 +258,7 @@ def _refuse_legacy(record: type[Record], row: Mapping[str, Any]) -> None:
     """BadPayload for a row with whole cents or counts alone, which would otherwise be read as a market without prices."""
     for bare, name in _legacy(record).items():
         if type(row.get(bare)) is int and name not in row:
-            raise BadPayload(
-                f"legacy format: integer cents and counts, removed 12 March 2026 ({bare!r} without {name!r})",
-                hint="This is an old recording, or a server that does not speak today's format",
-            )
+            raise legacy(bare, name)
 
 
 def readable(kind: str, value: object) -> bool:

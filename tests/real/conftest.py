@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kalshi.conftest import scripted
 from tests.real.replay import Recorded
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     import kalshi_lab as kl
     from tests.kalshi.scripted import Scripted
+
+
+__all__ = ["scripted"]
 
 
 @pytest.fixture(scope="session")
