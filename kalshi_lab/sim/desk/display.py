@@ -46,10 +46,7 @@ class Display:
         prints = self.venue.clearing.prints.get(row, [])
         if not prints:
             return
-        times = self.venue.market(row).tape.time
-        before = int(np.searchsorted(times, now, side="right"))
-        if not before or times[before - 1] <= prints[-1].time:
-            market["last_price_dollars"] = price(prints[-1].price)
+        market["last_price_dollars"] = price(self.venue.last(self.venue.market(row), now))
         today = sum(one.count for one in prints if one.time > now - DAY * SECOND)
         held = sum(max(0, position.held) for position in self.venue.clearing.positions(row))
         added = {"volume_fp": sum(one.count for one in prints), "volume_24h_fp": today, "open_interest_fp": held}

@@ -11,6 +11,7 @@ from kalshi_lab.grid import Grid
 from kalshi_lab.sim.catalog import GRIDS
 from kalshi_lab.sim.desk.fee import expected
 from kalshi_lab.sim.desk.matching import Book, Quotes
+from kalshi_lab.sim.paths import STEPS
 from kalshi_lab.sim.quotes import MINUTE
 from kalshi_lab.sim.wire import DOLLAR
 from kalshi_lab.sim.wire import price as spelled
@@ -41,6 +42,7 @@ class Market:
         self.pause = tuple(int(getattr(self.world.events, f"pause_{name}")[self.event]) for name in ("start", "end"))
         self.book, self.tape = Book(), self.world.tape.of(row, _FAR)
         self._known: tuple[int, Quotes] = (-1, Quotes())
+        self._quiet = 0
 
     def status(self, now: int) -> int:
         """The place in world.STATUSES."""
@@ -70,7 +72,9 @@ class Market:
         return self.status(now) in {ACTIVE, INACTIVE}
 
     def due(self, since: int, now: int) -> Iterator[Due]:
-        """What may change resting orders after `since` and up to `now`."""
+        """What the world does after `since` and up to `now` that may change resting orders."""
+        if now < self._quiet:
+            return
         fixed = ((self.close, CLOSE), (self.pause[0], PAUSE), (self.pause[1], RESUME))
         yield from ((at, kind, self.row, 0) for at, kind in fixed if since < at <= now)
         until = min(now, self.close - 1)
@@ -79,6 +83,15 @@ class Market:
             (at, TRADE, self.row, first + place) for place, at in enumerate(self.tape.time[first:last].tolist())
         )
         yield from ((at, MOVE, self.row, 0) for at in self._crossings(since, until))
+        self._quiet = min([at for at, _ in fixed if at > now] + self._next(now), default=_FAR)
+
+    def _next(self, now: int) -> list[int]:
+        """When the world trades or moves its quotes next."""
+        event = np.array([self.event])
+        step = self.world.paths.step(event, now) + 1
+        place = int(np.searchsorted(self.tape.time, now, side="right"))
+        moves = self.world.paths.moment(event, step).tolist() if step[0] <= STEPS else []
+        return [*moves, *self.tape.time[place : place + 1].tolist()]
 
     def _crossings(self, since: int, until: int) -> list[int]:
         """When the world's best quotes step over the best resting orders."""

@@ -8,7 +8,7 @@ from kalshi_lab.sim.desk import shapes
 from kalshi_lab.sim.desk.calls import Call, Signed
 from kalshi_lab.sim.desk.ledger import CENT, SHARDS, Account, Position
 from kalshi_lab.sim.desk.listing import listed, records
-from kalshi_lab.sim.wire import SECOND, count
+from kalshi_lab.sim.wire import DOLLAR, SECOND, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +60,14 @@ class Portfolio:
         return made
 
     def _worth(self, account: Account, subaccounts: set[int], shards: Any, now: int) -> int:
-        """Positions at the price at which they could be sold, the last known bid."""
+        """Positions at the bid for them; where nobody bids, and after the close, at the last price."""
         total = 0
         for (subaccount, row), position in account.positions.items():
-            if position.held and subaccount in subaccounts and self.venue.market(row).shard in shards:
-                yes, no = self.venue.levels(row, now)
-                side = yes if position.held > 0 else no
-                total += abs(position.held) * (side[-1][0] if side else 0)
+            market = self.venue.market(row)
+            if position.held and subaccount in subaccounts and market.shard in shards:
+                side = self.venue.levels(row, now)[position.held < 0]
+                last = self.venue.last(market, now)
+                total += abs(position.held) * (side[-1][0] if side else last if position.held > 0 else DOLLAR - last)
         return total
 
     def resting_value(self, call: Call) -> Json:

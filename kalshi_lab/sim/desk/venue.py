@@ -71,6 +71,13 @@ class Venue:
             return self.renderer.levels(row, now)
         return self.markets[row].book.levels(self.markets[row].quotes(now))
 
+    def last(self, market: Market, now: int) -> int:
+        """The price of the last trade, of members or of the world; 0 before the first."""
+        prints, place = self.clearing.prints.get(market.row, []), int(market.tape.time.searchsorted(now, side="right"))
+        if prints and (not place or market.tape.time[place - 1] <= prints[-1].time):
+            return prints[-1].price
+        return int(market.tape.price[place - 1]) if place else 0
+
     # ------------------------------------------------------------------ new orders
 
     def place(self, account: Account, wish: Wish, now: int) -> Order:
