@@ -313,3 +313,14 @@ def test_many_books_survive_what_cannot_be_read() -> None:
         books.apply({"type": "orderbook_snapshot", "sid": 2, "seq": 6, "msg": {}})
     assert books.apply({"type": "trade", "sid": 8, "seq": 3, "msg": {}}) is None
     assert books.gaps == 0
+
+
+def test_subscriptions_count_apart() -> None:
+    """A gap in one subscription leaves the books of another alone, and each counts its own numbers."""
+    books = OrderBooks()
+    books.apply(snapshot(1))
+    books.apply(snapshot(1, ticker=B, sid=3))
+    assert books.apply(delta(2, "0.42", "1")) is books[A]
+    assert books.apply(delta(7, "0.42", "1", market_ticker=B) | {"sid": 3}) is None
+    assert books.wants_snapshot == (B,)
+    assert books.apply(delta(3, "0.42", "1")) is books[A]
