@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,13 @@ from kalshi_lab.sim.paths import STEPS
 from kalshi_lab.sim.quotes import MINUTE
 from kalshi_lab.sim.wire import DOLLAR
 from kalshi_lab.sim.wire import price as spelled
-from kalshi_lab.sim.world import ACTIVE, INACTIVE
+from kalshi_lab.sim.world import ACTIVE, CLOSED, DETERMINED, FINALIZED, INACTIVE, INITIALIZED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kalshi_lab.sim.catalog import Grid as Label
-    from kalshi_lab.sim.render import Renderer
+    from kalshi_lab.sim.world import World
 
 _FAR = (1 << 51) - 1
 CLOSE, PAUSE, RESUME, EXPIRE, MOVE, TRADE = range(6)
@@ -32,21 +33,27 @@ Due = tuple[int, int, int, int]
 class Market:
     """A market that members have touched."""
 
-    def __init__(self, renderer: Renderer, row: int) -> None:
-        self.row, self._renderer, self.world = row, renderer, renderer.world
+    def __init__(self, world: World, row: int) -> None:
+        self.row, self.world = row, world
         self.event = int(self.world.markets.event[row])
         self.ticker, self.spec = self.world.names.market(row), self.world.names.spec(self.event)
         self.event_ticker, self.shard = self.world.names.event_ticker(self.event), self.spec.shard
         self.terms = self.world.fee_override(self.event) or (self.spec.fee_type, self.spec.fee_multiplier)
-        self.close, self.settled = (int(getattr(self.world.events, name)[self.event]) for name in ("close", "settled"))
-        self.pause = tuple(int(getattr(self.world.events, f"pause_{name}")[self.event]) for name in ("start", "end"))
+        events = self.world.events
+        names = ("created", "open", "close", "determined", "settled")
+        self._changes = [int(getattr(events, name)[self.event]) for name in names]
+        self.close, self.settled = self._changes[2], self._changes[4]
+        self.pause = int(events.pause_start[self.event]), int(events.pause_end[self.event])
         self.book, self.tape = Book(), self.world.tape.of(row, _FAR)
         self._known: tuple[int, Quotes] = (-1, Quotes())
         self._quiet = 0
 
     def status(self, now: int) -> int:
-        """The place in world.STATUSES."""
-        return int(self.world.event_status(now)[self.event])
+        """The place in world.STATUSES; -1 before the market is listed."""
+        passed = bisect_right(self._changes, now)
+        if passed == 2 and not self.pause[0] <= now < self.pause[1]:
+            return ACTIVE
+        return (-1, INITIALIZED, INACTIVE, CLOSED, DETERMINED, FINALIZED)[passed]
 
     def fits(self, price: int) -> bool:
         """Whether a price is on the market's grid."""
@@ -59,7 +66,8 @@ class Market:
     def quotes(self, now: int) -> Quotes:
         """What the synthetic world shows."""
         if self._known[0] != now:
-            yes, no = self._renderer.levels(self.row, now)
+            step = int(self.world.paths.step(np.array([self.event]), now)[0])
+            yes, no = self.world.quotes.book(self.row, step, now) if self.reachable(now) else ([], [])
             self._known = now, Quotes(dict(yes), {DOLLAR - price: size for price, size in no}, now // MINUTE)
         return self._known[1]
 

@@ -54,7 +54,7 @@ class Venue:
     def market(self, row: int) -> Market:
         """A market by its row."""
         if row not in self.markets:
-            self.markets[row] = Market(self.renderer, row)
+            self.markets[row] = Market(self.world, row)
         return self.markets[row]
 
     def find(self, ticker: str) -> Market:
@@ -283,6 +283,8 @@ class Venue:
         market = self.markets[row]
         if kind == PAY:
             self.clearing.pay(market, int(self.world.payouts[row]), at)
+        elif not len(market.book):
+            return
         elif kind == TRADE and market.open_at(at) and not market.tape.block[place]:
             yes = bool(market.tape.yes[place])
             found = market.book.traded(int(market.tape.price[place]), int(market.tape.count[place]), buys=yes)

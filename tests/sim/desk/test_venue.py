@@ -361,3 +361,15 @@ def check(floor: Floor, tickers: list[str]) -> None:
     for order in floor.venue.orders.values():
         assert order.initial >= order.filled + order.left
         assert (order.left > 0) == (order.status == "resting")
+
+
+def test_a_market_s_status_is_the_world_s(floor: Floor) -> None:
+    """One market asked alone says at every moment what the world says of all."""
+    events = floor.world.events
+    for row in range(0, len(floor.world.markets), 7):
+        market = floor.venue.market(row)
+        moments = [int(getattr(events, name)[market.event]) for name in ("created", "open", "close", "determined", "settled")]
+        for moment in [*moments, *market.pause]:
+            for now in (moment - 1, moment, moment + 1):
+                assert market.status(now) == floor.world.event_status(now)[market.event]
+                assert market.quotes(now).bids == dict(floor.api.renderer.levels(row, now)[0])
