@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kalshi_lab.models.fields import Column, Record, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 OWN = {
     "run_id",
@@ -69,3 +69,17 @@ def meaning(column: Column, value: Any) -> Any:
 def content(column: Column, held: Any) -> Any:
     """What a column holds, nested values out of their JSON text."""
     return json.loads(held) if column.kind == "json" and held is not None else held
+
+
+def leftover(thing: Any, where: str = "") -> Iterator[str]:
+    """The unknown fields of an object and of everything in it."""
+    if isinstance(thing, Record):
+        place = f"{where}{type(thing).__name__}"
+        yield from (f"{place}.{name}" for name in thing.model_extra or {})
+        for name, value in thing:
+            yield from leftover(value, f"{place}.{name} ")
+    elif isinstance(thing, list | tuple):
+        for item in thing:
+            yield from leftover(item, where)
+    elif isinstance(thing, dict):
+        yield from leftover(list(thing.values()), where)

@@ -10,33 +10,20 @@ import pytest
 
 import kalshi_lab as kl
 from kalshi_lab import frames, models
-from kalshi_lab.models import Record, columns
+from kalshi_lab.models import columns
 from tests.kalshi.scripted import Answer
-from tests.real.faithful import differences
+from tests.real.faithful import differences, leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from kalshi_lab.models import Record
     from tests.real.replay import Recorded, Row
 
 pytestmark = pytest.mark.recordings
 CAPTURERS = {"_truncated_from"}  # notes of those who recorded
 LEGACY = "legacy format: integer cents and counts, removed 12 March 2026"
-
-
-def leftover(thing: Any, where: str = "") -> Iterator[str]:
-    """The unknown fields of an object and of everything in it."""
-    if isinstance(thing, Record):
-        place = f"{where}{type(thing).__name__}"
-        yield from (f"{place}.{name}" for name in thing.model_extra or {})
-        for name, value in thing:
-            yield from leftover(value, f"{place}.{name} ")
-    elif isinstance(thing, list | tuple):
-        for item in thing:
-            yield from leftover(item, where)
-    elif isinstance(thing, dict):
-        yield from leftover(list(thing.values()), where)
 
 
 def current(recorded: Recorded, folder: Path) -> dict[type[Record], list[Row]]:
