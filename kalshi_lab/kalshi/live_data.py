@@ -28,7 +28,8 @@ class AsyncLiveData(Family):
         """How up to 100 milestones stand, in one request; those without live data may be missing."""
         ids = params.several(milestones, "milestones", most=BATCH) or []
         asked = tuple(("milestone_ids", one) for one in ids) + _stats(player_stats)
-        return await self._rows(LiveData, call("get_live_datas", asked), "live_datas")
+        reply = await self._send(call("get_live_datas", asked))
+        return tuple(read(LiveData, reply, row) for row in envelope(reply, "live_datas")["live_datas"] or ())
 
     async def event(self, event: str, *, range: str | None = None) -> EventLiveData:  # noqa: A002 - the exchange's word
         """What an event's underlying does; range: one of the `range_options` of an earlier answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,6 +73,13 @@ class Asked:
     body: bytes = b""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of a client that broke off, as one does that has read enough; anything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*_)
+
+
 class Scripted:
     """Answers `answer(asked)` to each request; `asked` lists them, and `arrived` tells that request n is here."""
 
@@ -80,7 +88,7 @@ class Scripted:
         self.asked: list[Asked] = []
         self._more = threading.Condition()
         self.open = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
