@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _QUOTE, _SIZE = 0x5154, 0x535A
 MINUTE = 60 * SECOND
 DEPTH = 8
+Levels = list[tuple[int, int]]
 _STRUCTURE = np.array([("linear_cent", "deci_cent", "tapered_deci_cent").index(spec.grid) for spec in SERIES])
 _EDGE = DOLLAR // 10
 
@@ -48,6 +49,8 @@ class Quotes:
     def __init__(self, paths: Paths, biases: Biases) -> None:
         self.paths, self.biases, self.seed = paths, biases, paths.seed
         self.events, self.markets = paths.events, paths.markets
+        self.extra: Ints | None = None
+        self.version = 0
 
     def believed(self, market: Ints, step: Ints, chance: Floats) -> Floats:
         """The makers' own probability: the true `chance`, shrunk towards even odds, plus their error."""
@@ -83,30 +86,45 @@ class Quotes:
         return np.exp(0.5 * normal(self.seed, _QUOTE, 3, market))
 
     def sizes(self, market: Ints, now: int, side: int, level: Ints | int) -> Ints:
-        """Contracts at a level of one side (1 YES, 0 NO), in 1/100; they change by the minute."""
+        """Contracts at a level of one side (1 YES, 0 NO), in 1/100; they change by the minute, and by what stirs them."""
         minute = now // MINUTE
         keys = (self.seed, _SIZE, side, minute)
         size = np.exp(4.2 + 1.3 * normal(*keys, market, level)) * 100
         whole = uniform(*keys, 1, market, level) < 0.7
-        return np.maximum(np.where(whole, np.round(size / 100) * 100, size), 1).astype(np.int64)
+        found = np.maximum(np.where(whole, np.round(size / 100) * 100, size), 1).astype(np.int64)
+        return found if self.extra is None else found + self.extra[market, side, level]
 
-    def book(self, market: int, step: int, now: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    def stir(self, market: int, side: int, level: int, extra: int) -> int:
+        """Put so many more contracts (in 1/100) at a level; gives the change against what was there so far."""
+        if self.extra is None:
+            self.extra = np.zeros((len(self.markets), 2, DEPTH), dtype=np.int64)
+        change = extra - int(self.extra[market, side, level])
+        self.extra[market, side, level] = extra
+        self.version += 1
+        return change
+
+    def book(self, market: int, step: int, now: int) -> tuple[Levels, Levels]:
         """YES bids and NO bids as (price, contracts), ascending: the best is the last."""
-        one, at = np.array([market]), np.array([step])
-        bid, ask = self.best(one, at)
-        return self._ladder(one, int(bid[0]), 1, now), self._ladder(one, DOLLAR - int(ask[0]), 0, now)
+        return self.books(np.array([market]), np.array([step]), now)[0]
 
-    def _ladder(self, market: Ints, best: int, side: int, now: int) -> list[tuple[int, int]]:
-        if best <= 0:
-            return []
+    def books(self, market: Ints, step: Ints, now: int) -> list[tuple[Levels, Levels]]:
+        """As `book`, of many markets."""
+        bid, ask = self.best(market, step)
+        return list(zip(self._ladders(market, bid, 1, now), self._ladders(market, DOLLAR - ask, 0, now), strict=True))
+
+    def _ladders(self, market: Ints, best: Ints, side: int, now: int) -> list[Levels]:
         structure = _STRUCTURE[self.events.series[self.markets.event[market]]]
-        depth = 1 + int(uniform(self.seed, _QUOTE, 4, market)[0] * DEPTH)
-        levels = np.arange(depth)
-        gaps = 1 + (uniform(self.seed, _QUOTE, 5 + side, market, levels) ** 2 * 4).astype(np.int64)
-        prices, price = [best], best
-        for gap in gaps[1:].tolist():
-            price -= gap * int(tick(structure, np.array([price]))[0])
-            price -= price % int(tick(structure, np.array([price]))[0])
-            prices.append(price)
-        sizes = self.sizes(market, now, side, levels).tolist()
-        return [(price, size) for price, size in zip(prices, sizes, strict=True) if price > 0][::-1]
+        depth = 1 + (uniform(self.seed, _QUOTE, 4, market) * DEPTH).astype(np.int64)
+        row, level = market[:, np.newaxis], np.arange(DEPTH)
+        gaps = 1 + (uniform(self.seed, _QUOTE, 5 + side, row, level) ** 2 * 4).astype(np.int64)
+        columns = [best]
+        for gap in gaps.T[1:]:
+            price = columns[-1] - gap * tick(structure, columns[-1])
+            columns.append(price - price % tick(structure, price))
+        prices = np.stack(columns, axis=1)
+        many = ((prices > 0) & (level < depth[:, np.newaxis])).sum(axis=1).tolist()
+        sizes = self.sizes(row, now, side, level).tolist()
+        return [
+            list(zip(price[:shown], size[:shown], strict=True))[::-1]
+            for price, size, shown in zip(prices.tolist(), sizes, many, strict=True)
+        ]

@@ -264,10 +264,16 @@ class Renderer:
 
     def levels(self, market: int, now: int) -> tuple[Levels, Levels]:
         """YES bids and NO bids as (price, contracts), ascending: the best is the last. Empty outside trading."""
-        event = self.rows.event[market : market + 1]
-        if self.world.event_status(now)[event[0]] not in {ACTIVE, INACTIVE}:
-            return [], []
-        return self.world.quotes.book(market, int(self.world.paths.step(event, now)[0]), now)
+        return self.books(np.array([market]), now)[0]
+
+    def books(self, rows: Ints, now: int) -> list[tuple[Levels, Levels]]:
+        """As `levels`, of many markets."""
+        event = self.rows.event[rows]
+        trading = np.isin(self.world.event_status(now)[event], (ACTIVE, INACTIVE))
+        if not trading.any():
+            return [([], []) for _ in trading]
+        found = iter(self.world.quotes.books(rows[trading], self.world.paths.step(event[trading], now), now))
+        return [next(found) if trades else ([], []) for trades in trading.tolist()]
 
 
 def deal(paid: int, size: int, yes: bool, block: bool) -> Json:
