@@ -56,8 +56,8 @@ def _progress(order: Order) -> Json:
 
 
 def order(order: Order) -> Json:
-    """An Order."""
-    return {
+    """An Order; expiry and group are left out where it has none."""
+    made: Json = {
         "order_id": order.id,
         "user_id": order.owner,
         "client_order_id": order.client_id,
@@ -69,15 +69,16 @@ def order(order: Order) -> Json:
         "status": order.status,
         "yes_price_dollars": price(order.price),
         "no_price_dollars": price(DOLLAR - order.price),
-        "expiration_time": None if order.expires is None else moment(order.expires),
         "created_time": moment(order.created),
         "last_update_time": moment(order.updated),
         "self_trade_prevention_type": order.prevention,
-        "order_group_id": order.group or None,
         "cancel_order_on_pause": order.cancel_on_pause,
         "subaccount_number": order.subaccount,
         "exchange_index": order.shard,
     }
+    if order.group:
+        made["order_group_id"] = order.group
+    return made if order.expires is None else {**made, "expiration_time": moment(order.expires)}
 
 
 def user_order(order: Order) -> Json:

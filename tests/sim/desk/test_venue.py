@@ -368,7 +368,9 @@ def test_a_market_s_status_is_the_world_s(floor: Floor) -> None:
     events = floor.world.events
     for row in range(0, len(floor.world.markets), 7):
         market = floor.venue.market(row)
-        moments = [int(getattr(events, name)[market.event]) for name in ("created", "open", "close", "determined", "settled")]
+        moments = [
+            int(getattr(events, name)[market.event]) for name in ("created", "open", "close", "determined", "settled")
+        ]
         for moment in [*moments, *market.pause]:
             for now in (moment - 1, moment, moment + 1):
                 assert market.status(now) == floor.world.event_status(now)[market.event]
