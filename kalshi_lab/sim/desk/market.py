@@ -45,7 +45,7 @@ class Market:
         self.close, self.settled = self._changes[2], self._changes[4]
         self.pause = int(events.pause_start[self.event]), int(events.pause_end[self.event])
         self.book, self.tape = Book(), self.world.tape.of(row, _FAR)
-        self._known: tuple[int, Quotes] = (-1, Quotes())
+        self._known: tuple[tuple[int, int], Quotes] = (-1, 0), Quotes()
         self._quiet = 0
 
     def status(self, now: int) -> int:
@@ -65,10 +65,11 @@ class Market:
 
     def quotes(self, now: int) -> Quotes:
         """What the synthetic world shows."""
-        if self._known[0] != now:
+        asked = now, self.world.quotes.version
+        if self._known[0] != asked:
             step = int(self.world.paths.step(np.array([self.event]), now)[0])
             yes, no = self.world.quotes.book(self.row, step, now) if self.reachable(now) else ([], [])
-            self._known = now, Quotes(dict(yes), {DOLLAR - price: size for price, size in no}, now // MINUTE)
+            self._known = asked, Quotes(dict(yes), {DOLLAR - price: size for price, size in no}, now // MINUTE)
         return self._known[1]
 
     def open_at(self, now: int) -> bool:
