@@ -1,0 +1,206 @@
+"""One WebSocket to the exchange: its frames in the order of arrival, and commands with their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kalshi_lab.errors import AuthFailed, ClockSkew, Forbidden, RequestError, TimedOut, Unavailable
+from kalshi_lab.kalshi.channels import refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+    from websockets.asyncio.client import ClientConnection
+
+    from kalshi_lab.clock import Clock
+    from kalshi_lab.door.signing import Signer
+
+LOG = logging.getLogger(__name__)
+PATH = "/trade-api/ws/v2"
+LARGEST = 64 * 1024 * 1024  # bytes of one frame, as the exchange allows itself
+ANSWER = 10.0  # seconds within which a command is answered
+CONTROL = frozenset({"subscribed", "unsubscribed", "ok", "error"})
+_REFUSED, _FORBIDDEN = 401, 403
+
+
+class _About(msgspec.Struct):
+    market_ticker: str | None = None
+    ticker: str | None = None
+    event_ticker: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    type: str = ""
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+    msg: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_envelope = msgspec.json.Decoder(_Envelope).decode
+_about = msgspec.json.Decoder(_About).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message as received: `raw` is all of its bytes; `connection` counts the connections of a stream from 1."""
+
+    received_at: datetime
+    connection: int
+    sid: int | None
+    seq: int | None
+    type: str
+    ticker: str
+    raw: bytes
+
+
+def said(answer: bytes) -> dict[str, Any]:
+    """A frame's content as a mapping."""
+    found = msgspec.json.decode(answer)
+    return found if isinstance(found, dict) else {}
+
+
+async def connect(url: str, signer: Signer, number: int, clock: Clock) -> Connection:
+    """Open a connection with a signature made now; a clock that is off is corrected once.
+
+    Raises AuthFailed, ClockSkew and Forbidden where the key is refused, Unavailable and TimedOut where there is no connection.
+    """
+    from websockets.asyncio.client import connect as open_socket
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+    for attempt in (1, 2):
+        try:
+            socket = await open_socket(
+                url, additional_headers=signer.headers("GET", PATH), max_size=LARGEST, proxy=None, user_agent_header=None,
+                ping_interval=10, ping_timeout=20, open_timeout=ANSWER, close_timeout=2,
+            )  # fmt: skip
+        except InvalidStatus as answer:
+            status = answer.response.status_code
+            ahead = signer.correct(answer.response.headers.get("Date", "")) if status == _REFUSED else None
+            problem = _handshake(status, ahead)
+            if ahead is None or attempt == 2 or signer.offset != ahead:  # noqa: PLR2004 - the second is the last
+                break
+        except (TimeoutError, OSError, InvalidHandshake) as error:
+            problem = _unreached(error)
+            break
+        else:
+            return Connection(socket, number, clock)
+    raise problem
+
+
+def _handshake(status: int, ahead: float | None) -> RequestError:
+    facts: dict[str, Any] = {"method": "GET", "path": PATH, "status": status}
+    if status == _REFUSED and ahead is not None:
+        message = f"the exchange did not accept the signature, because this machine's clock is off by {-ahead:.0f} s"
+        return ClockSkew(message, hint="Set the clock", **facts)
+    if status == _REFUSED:
+        hint = "Check the key id, the key and that both belong to this environment"
+        return AuthFailed("the exchange did not accept the key for the stream", hint=hint, **facts)
+    if status == _FORBIDDEN:
+        return Forbidden("the key may not open a stream", hint="Check its scopes", **facts)
+    return Unavailable(f"the exchange answered {status} instead of opening a stream", hint="Try again later", **facts)
+
+
+def _unreached(error: Exception) -> RequestError:
+    facts: dict[str, Any] = {"method": "GET", "path": PATH}
+    if isinstance(error, TimeoutError):
+        return TimedOut("the exchange did not open a stream in time", hint="Try again", **facts)
+    return Unavailable(
+        f"no connection to the exchange's stream ({type(error).__name__})", hint="Try again later", **facts
+    )
+
+
+class Connection:
+    """An open connection. Read `frames()` all the time: the answers of commands arrive there too."""
+
+    def __init__(self, socket: ClientConnection, number: int, clock: Clock) -> None:
+        self.number = number
+        self._socket = socket
+        self._clock = clock
+        self._ids = count(1)
+        self._waiting: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
+
+    async def frames(self, seen: Callable[[], None] = lambda: None) -> AsyncIterator[Frame]:
+        """What arrives, until the connection ends; what is no frame is passed on with the type "".
+
+        `seen` is called at each arrival.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while True:
+                raw = await self._socket.recv(decode=False)
+                seen()
+                yield self._framed(raw)
+        except ConnectionClosed as end:
+            LOG.info("stream connection %d ended: %s", self.number, end.rcvd.code if end.rcvd else "without a word")
+        finally:
+            self._give_up()
+
+    def _framed(self, raw: bytes) -> Frame:
+        at = self._clock.now()
+        try:
+            found = _envelope(raw)
+            about = _about(found.msg) if found.type not in CONTROL else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Frame(at, self.number, None, None, "", "", raw)
+        if found.id is not None and found.type in CONTROL:
+            self._answered(found.id, raw)
+        ticker = (about.market_ticker or about.ticker or about.event_ticker or "") if about else ""
+        return Frame(at, self.number, found.sid, found.seq, found.type, ticker, raw)
+
+    def _answered(self, number: int, raw: bytes) -> None:
+        _, future = self._waiting.pop(number, ("", None))
+        if future is not None and not future.done():
+            future.set_result(raw)
+
+    def _give_up(self) -> None:
+        for command, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(
+                    Unavailable(f"the connection ended before {command} was answered", hint="Try again")
+                )
+                future.exception()  # looked at, so that asyncio says nothing where nobody waits any more
+        self._waiting.clear()
+
+    async def command(self, command: str, **parameters: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer. Raises what an error frame means, TimedOut and Unavailable."""
+        from websockets.exceptions import ConnectionClosed
+
+        number = next(self._ids)
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (command, future)
+        body = {"id": number, "cmd": command} | ({"params": parameters} if parameters else {})
+        try:
+            await self._socket.send(msgspec.json.encode(body), text=True)
+            answer = said(await asyncio.wait_for(future, ANSWER))
+        except ConnectionClosed:
+            raise Unavailable(f"the connection ended before {command} was sent", hint="Try again") from None
+        except TimeoutError:
+            raise TimedOut(f"the stream did not answer {command} within {ANSWER:g} s", hint="Try again") from None
+        finally:
+            self._waiting.pop(number, None)
+        if answer.get("type") == "error":
+            raise error_of(answer, command)
+        return answer
+
+    async def close(self) -> None:
+        """End the connection."""
+        self._give_up()
+        await self._socket.close()
+
+
+def error_of(answer: dict[str, Any], command: str) -> RequestError:
+    """The error that an error frame means."""
+    content = answer.get("msg")
+    found = content if isinstance(content, dict) else {}
+    code = found.get("code")
+    text = "".join(letter for letter in str(found.get("msg") or "")[:200] if letter.isprintable())
+    return refused(code if isinstance(code, int) else 0, text, command)
