@@ -38,7 +38,7 @@ class Depth(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class FillCost:
     """What an order that takes from the book at once would get, before fees.
 
     `contracts` asked for, `filled` and `unfilled` (contracts), `cost` (dollars paid for a buy, received for a sale), `best`, `average`
@@ -181,7 +181,7 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
         total = depth.bid + depth.ask if depth else 0
         return (depth.bid - depth.ask) / total if depth and total else None
 
-    def cost_to_fill(self, contracts: Decimal | str | float, side: Side = "yes", action: Action = "buy") -> Fill:
+    def cost_to_fill(self, contracts: Decimal | str | float, side: Side = "yes", action: Action = "buy") -> FillCost:
         """What buying or selling that many contracts of `side` at once would cost, level by level, before fees.
 
         A buy takes the asks, a sale the bids, best first. What the book does not hold is left in `unfilled`. UsageError where
@@ -200,7 +200,7 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
             left, cost = left - taken, cost + taken * price
             prices.append(price)
         best, worst = (prices[0], prices[-1]) if prices else (None, None)
-        return Fill(side, action, asked, asked - left, cost, best, worst, len(prices))
+        return FillCost(side, action, asked, asked - left, cost, best, worst, len(prices))
 
     def orderbook(self) -> Orderbook:
         """The levels of this moment as an immutable `Orderbook`."""

@@ -53,15 +53,17 @@ UNREADABLE = (
 )  # what `decode` raises for anything but a plain delta
 
 
-def _price(text: object) -> int:
-    number = _scaled(str(money.price(_text(text))), money.PRICE_SCALE)
+def _price(text: str) -> int:
+    money.price(_text(text))
+    number = _scaled(text, money.PRICE_SCALE)
     if not 0 <= number <= ONE_DOLLAR:
         raise ValueError(f"a price beyond 0 to 1 dollar: {text!r}")
     return number
 
 
-def _size(text: object) -> int:
-    return _scaled(str(money.contracts(_text(text))), money.COUNT_SCALE)
+def _size(text: str) -> int:
+    money.contracts(_text(text))
+    return _scaled(text, money.COUNT_SCALE)
 
 
 def _text(value: object) -> str:

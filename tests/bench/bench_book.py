@@ -4,9 +4,9 @@
 
 Each PYTHON is an interpreter in whose environment that client is installed. Every measurement is a child process that holds the
 frames in memory, as bytes off the wire, and takes CPU time of decoding and applying alone: from a snapshot on, one core, with
-sequence numbers checked where the client's book checks them. "+ best" also reads best bid and ask after each frame. Rounds go through
-all variants in turn; a slow one stops after some seconds and its rate counts what it did. kalshi-sdk refuses snapshots without
-their empty side, so it gets both.
+sequence numbers checked where the client's book checks them; the median of three passes, each into new books. "+ best" also reads
+best bid and ask after each frame. Rounds go through all variants in turn; a slow one ends its pass after some seconds and its rate
+counts what it did. kalshi-sdk refuses snapshots without their empty side, so it gets both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 CAPTURE = "btc15m_20260513T215130Z.parquet"
 OURS = ("kalshi_lab, bytes", "kalshi_lab, bytes + best", "kalshi_lab, dict", "kalshi_lab, dict + best")
 SLICE = 1000  # frames between two looks at the clock
-ENOUGH = 3.0  # CPU seconds after which a slow variant stops
+ENOUGH = 2.0  # CPU seconds after which a slow variant ends its pass
+PASSES = 3  # in one process: the first also warms it
 
 
 def ours(ticker: str, *, best: bool) -> Callable[[Sequence[Any]], None]:
@@ -95,11 +96,16 @@ def kalshi_sdk(_ticker: str, *, best: bool) -> Callable[[Sequence[Any]], None]:
 
 
 def child(work: str, path: str) -> None:
-    """Measure in this process and print frames and CPU seconds as JSON."""
+    """Measure in this process and print the frames a CPU second of each pass, as JSON."""
     frames: list[Any] = Path(path).read_bytes().split(b"\n")
     markets = [json.loads(frame)["msg"]["market_ticker"] for frame in frames]
     if "dict" in work:
         frames = [json.loads(frame) for frame in frames]
+    print(json.dumps([single(work, frames, markets) for _ in range(PASSES)]))
+
+
+def single(work: str, frames: list[Any], markets: list[str]) -> float:
+    """Frames a CPU second of one pass into new books, a book for each market."""
     make = {"kalshi_lab": ours, "pykalshi": pykalshi, "kalshi-sdk": kalshi_sdk}[work.split(",", maxsplit=1)[0]]
     start, done, spent = 0, 0, 0.0
     for ticker, group in groupby(markets):
@@ -111,18 +117,17 @@ def child(work: str, path: str) -> None:
             apply(some)
             spent, done = spent + time.process_time() - before, done + len(some)
             if spent > ENOUGH:
-                break
+                return done / spent
         start = stop
-    print(json.dumps({"frames": done, "cpu": spent}))
+    return done / spent
 
 
 def measured(work: str, python: str, path: str) -> float:
-    """Frames a CPU second of one variant."""
+    """Frames a CPU second of one variant: the median of its passes."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [python, __file__, "--child", work, path]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
-    figures = json.loads(done.stdout.strip().splitlines()[-1])
-    return float(figures["frames"] / figures["cpu"])
+    return median(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def report(recording: Path, rounds: int, peers: dict[str, str], *, limit: int = 0) -> dict[str, float]:
