@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kalshi_lab.sim.desk.matching import Book, Match, Quotes, Resting
@@ -92,8 +92,10 @@ PLACES = st.tuples(
 CHANGES = st.tuples(st.sampled_from(["cancel", "shrink"]), st.integers(0, 50), st.integers(1, 400))
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.one_of(PLACES, PLACES, PLACES, CHANGES), max_size=40))
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.large_base_example, HealthCheck.data_too_large]
+)
+@given(st.lists(st.one_of(PLACES, PLACES, PLACES, CHANGES), min_size=25, max_size=40))
 def test_engine_matches_as_the_naive_model(actions: list[tuple[Any, ...]]) -> None:
     """Trades, stops, levels and queue places are those of a search through one flat list, whatever is placed and taken back."""
     book, naive = Book(), Naive()

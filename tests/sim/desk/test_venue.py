@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kalshi_lab.sim.desk.order import Group
@@ -301,11 +301,14 @@ ACTS = st.lists(
         st.tuples(st.just("amend"), st.integers(0, 99), st.integers(-3, 3), st.integers(1, 3000)),
         st.tuples(st.just("advance"), st.sampled_from([1, 70, 1_000, 20_000])),
     ),
+    min_size=20,
     max_size=40,
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.large_base_example, HealthCheck.data_too_large]
+)
 @given(acts=ACTS)
 def test_money_and_contracts_are_conserved(small: World, acts: list[tuple[Any, ...]]) -> None:
     """Whatever members do: contracts add up to nothing, money to what was paid in, books are not crossed, nobody owes anything."""
