@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 
 from kalshi_lab import money
-from kalshi_lab.models.fields import NUMBERS, Column, Record, columns, readable, tidy, utc
+from kalshi_lab.models.fields import NUMBERS, READERS, Column, Record, columns, readable, tidy, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -229,6 +229,8 @@ def _columnar(record: type[Record], values: Sequence[Sequence[Any]]) -> pl.DataF
 def _series(column: Column, values: Sequence[Any]) -> pl.Series:
     """One typed column of a kind that is not written as text."""
     kind = column.kind
+    if kind in _UNIX and any(isinstance(value, str) for value in values):
+        return pl.Series(column.name, [None if one is None else READERS[kind](one) for one in values], dtype=TIME)
     if kind in _UNIX:
         since = pl.Series(column.name, values, dtype=pl.Int64)
         return pl.from_epoch(since, _UNIX[kind]).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -16,6 +16,7 @@ from tests.data.wires import RECORDS, page
 if TYPE_CHECKING:
     from kalshi_lab.models import Record
 
+KEYS = ("id", "collection_ticker")
 EVIL = "<img src=x onerror=alert(1)>\u202e $x$ \"'&\x07"
 SHOWN = "&lt;img src=x onerror=alert(1)&gt;\\u202e &#36;x&#36; &quot;&#x27;&amp;\\u0007"
 
@@ -75,9 +76,9 @@ def test_one_line_and_one_card() -> None:
 def test_text_from_outside_is_never_markup(record: type[Record]) -> None:
     """Markup, formulas and characters that turn text around are shown, in every field and in unknown ones."""
     texts = dict.fromkeys(
-        ("ticker", "event_ticker", "trade_id", "title", "category", "rules_primary", "brand_new"), EVIL
+        ("ticker", "event_ticker", "trade_id", "title", "category", "rules_primary", "brand_new", *KEYS), EVIL
     )
-    known = {"end_period_ts": 1, "series_ticker": EVIL, "yes_sub_title": EVIL}
+    known = {"end_period_ts": 1, "t": 1, "series_ticker": EVIL, "yes_sub_title": EVIL}
     made = frames.one(record, texts | known)
     shown = made._repr_html_()
     assert SHOWN in shown

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from kalshi_lab import frames
-from kalshi_lab.models import Candlestick, Event, Market, Record, Series, Trade, columns
+from kalshi_lab.models import (
+    Candlestick,
+    Collection,
+    Event,
+    EventFeeChange,
+    IncentiveProgram,
+    Market,
+    Milestone,
+    Record,
+    Series,
+    Trade,
+    WeatherPoint,
+    columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +33,42 @@ if TYPE_CHECKING:
     from kalshi_lab.models import Column
 
 Row = dict[str, Any]
-RECORDS: list[type[Record]] = [Market, Event, Series, Trade, Candlestick]
+RECORDS: list[type[Record]] = [
+    Market,
+    Event,
+    Series,
+    Trade,
+    Candlestick,
+    Milestone,
+    Collection,
+    IncentiveProgram,
+    EventFeeChange,
+    WeatherPoint,
+]
 NESTED: dict[str, Any] = {
     "custom_strike": {"team": "Ünïcode $x", "n": [1, 2.5, None]},
-    "mve_selected_legs": [{"event_ticker": "E", "market_ticker": "M", "side": "yes", "new": 1}, {"side": None}],
+    "mve_selected_legs": [
+        {"event_ticker": "E", "market_ticker": "M", "side": "yes", "new": 1},
+        {"side": None, "yes_settlement_value_dollars": "0.2500"},
+    ],
     "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
     "settlement_sources": [{"name": "ESPN", "url": "https://www.espn.com"}, {}],
     "product_metadata": {"scope": "Game", "deep": {"er": []}},
     "categories": ["Sports", ""],
     "tags": ["Baseball"],
     "additional_prohibitions": ["nobody"],
+    "primary_event_tickers": ["KXA-1"],
+    "related_event_tickers": ["KXA-1", "KXB-1"],
+    "associated_event_tickers": [],
+    "source_ids": {"provider": "7"},
+    "details": {"home_team_id": "t", "scores": [1, 2.5, None]},
+    "associated_events": [
+        {"ticker": "KXA-1", "is_yes_only": False, "size_max": None, "active_quoters": []},
+        {"size_min": 1, "is_yes_only": "odd", "new": {}},
+    ],
+    "stations": [
+        {"station_id": "K", "temp_f": 50.5, "obs_time_ms": 1_795_348_800_123, "received_at_ms": None, "code": 5}
+    ],
 }
 
 
@@ -66,6 +105,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "flag": st.booleans(),
     "time": st.one_of(TIMES, st.just("")),
     "unix": st.integers(0, 4_000_000_000),
+    "milliseconds": st.integers(0, 4_000_000_000_000),
 }
 ODD: dict[str, list[Any]] = {
     "key": [None, 5, True],
@@ -77,7 +117,8 @@ ODD: dict[str, list[Any]] = {
     "number": ["5", True, 10**400],
     "flag": ["true", 1, 0],
     "time": ["soon", "2026-11-22", True, 10**20, 1_700_000_000],
-    "unix": ["soon", 10**18, True, None],
+    "unix": ["soon", 10**18, True, None, "2026-11-22T12:00:00Z"],
+    "milliseconds": ["soon", 10**20, True, None, "2026-11-22T12:00:00.5Z"],
 }
 EXTRA = st.dictionaries(
     st.text(min_size=1, max_size=8).map(lambda name: f"new_{name}"),
