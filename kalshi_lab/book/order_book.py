@@ -54,7 +54,7 @@ class OrderBook(Views):
         self._live = False  # whether changes may be applied
         self._next = _NONE  # the number that must come, where one must
         self._last: int | None = None
-        self._at = None
+        self._at = self._bid = self._bid_of = self._ask = self._ask_of = None
         self._replace({}, {})
 
     @classmethod
@@ -147,7 +147,7 @@ class OrderBook(Views):
     def copy(self) -> OrderBook:
         """A book of its own with the same levels, counters and place in the sequence."""
         twin = type(self).__new__(type(self))
-        for name in OrderBook.__slots__:
+        for name in (*Views.__slots__, *OrderBook.__slots__):
             value = getattr(self, name)
             setattr(twin, name, value.copy() if isinstance(value, dict | list) else value)
         return twin

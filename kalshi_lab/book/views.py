@@ -73,7 +73,7 @@ class FillCost:
 class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
     """The readings of a book whose levels are kept as whole numbers (see `wire`)."""
 
-    __slots__ = ()
+    __slots__ = ("_ask", "_ask_of", "_bid", "_bid_of")
 
     ticker: str
     stale: bool
@@ -83,6 +83,10 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
     _yes_prices: list[int]
     _no_prices: list[int]
     _at: int | None
+    _bid: Level | None  # the best quotes as last read, and the whole numbers that they were made of
+    _ask: Level | None
+    _bid_of: tuple[int, int] | None
+    _ask_of: tuple[int, int] | None
 
     @property
     def updated_at(self) -> datetime | None:
@@ -104,19 +108,29 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
 
     def best_bid(self, side: Side = "yes") -> Level | None:
         """The highest bid for `side` as (price in dollars, size in contracts); None where there is none."""
-        levels, prices = (self._yes, self._yes_prices) if side == "yes" else self._resting(side)
+        if side != "yes":
+            return _best(*self._resting(side), ask=False)
+        prices = self._yes_prices
         if not prices:
             return None
         price = prices[-1]
-        return _DOLLARS[price], _CONTRACTS[levels[price]]
+        size = self._yes[price]
+        if (price, size) != self._bid_of:  # most changes are not at the best level
+            self._bid_of, self._bid = (price, size), _best(self._yes, prices, ask=False)
+        return self._bid
 
     def best_ask(self, side: Side = "yes") -> Level | None:
         """The lowest offer of `side` as (price in dollars, size in contracts); None where there is none."""
-        levels, prices = (self._no, self._no_prices) if side == "yes" else self._opposing(side)
+        if side != "yes":
+            return _best(*self._opposing(side), ask=True)
+        prices = self._no_prices
         if not prices:
             return None
         price = prices[-1]
-        return _DOLLARS[_ONE - price], _CONTRACTS[levels[price]]
+        size = self._no[price]
+        if (price, size) != self._ask_of:
+            self._ask_of, self._ask = (price, size), _best(self._no, prices, ask=True)
+        return self._ask
 
     @property
     def yes_bid(self) -> Decimal | None:
@@ -237,6 +251,14 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
 
     def _opposing(self, side: str) -> tuple[dict[int, int], list[int]]:
         return (self._no, self._no_prices) if _side(side) == "yes" else (self._yes, self._yes_prices)
+
+
+def _best(levels: dict[int, int], prices: list[int], *, ask: bool) -> Level | None:
+    """The best of one side's bids, or the offer that it makes of the other."""
+    if not prices:
+        return None
+    price = prices[-1]
+    return _DOLLARS[_ONE - price if ask else price], _CONTRACTS[levels[price]]
 
 
 def _side(side: str) -> str:

@@ -107,7 +107,10 @@ def levels(book: kl.OrderBook) -> dict[tuple[str, Decimal], Decimal]:
 
 
 def kept_in_order(book: kl.OrderBook) -> bool:
-    """The order of prices that best quotes are read from agrees with the levels."""
+    """The order of prices that best quotes are read from, and the quotes remembered, agree with the levels."""
+    for side in ("yes", "no"):
+        assert [book.best_bid(side)] == list(book.bids(side)[:1] or [None])
+        assert [book.best_ask(side)] == list(book.asks(side)[:1] or [None])
     return book._yes_prices == sorted(book._yes) and book._no_prices == sorted(book._no)
 
 
