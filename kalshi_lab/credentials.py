@@ -181,8 +181,8 @@ def _from_set(environment: str, found: Mapping[str, str], source: str, dotenv: P
     prefix = _PREFIXES[environment]
     key: str | Path = found[source]
     if source.endswith("_PATH"):
-        here = dotenv.expanduser().parent if dotenv else Path()
-        key = here / Path(found[source]).expanduser()
+        named = Path(found[source])
+        key = named if dotenv is None or found[source].startswith("~") else dotenv.parent / named
     passphrase = found.get(f"{prefix}PRIVATE_KEY_PASSPHRASE") or None
     taken = _taken(found[f"{prefix}KEY_ID"], key, passphrase, environment, only_text=True)
     return UsageError(f"{source}: {taken.message}", hint=taken.hint) if isinstance(taken, UsageError) else taken

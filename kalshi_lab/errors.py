@@ -1,11 +1,11 @@
 """Everything that can go wrong, as one tree.
 
 LabError
-├─ RequestError(.request_id .method .path .status .attempts .elapsed .code)
+├─ RequestError(.request_id .method .path .status .attempts .elapsed .code .may_have_happened)
 │   ├─ BadRequest                     400, 422 and the like: the request itself is wrong
 │   ├─ Forbidden                      403
 │   │   ├─ AuthFailed                 401
-│   │   └─ ClockSkew                  401 because this machine's clock is off
+│   │   └─ ClockSkew(.offset)         401 because this machine's clock is off
 │   ├─ NotFound (LookupError)         404
 │   ├─ Conflict                       409
 │   ├─ RateLimited(.retry_after)      429, and the waits that were allowed are used up
@@ -67,7 +67,12 @@ def _revive(kind: type[LabError], args: tuple[Any, ...], state: dict[str, Any]) 
 
 
 class RequestError(LabError):
-    """A request that failed: which one, after how many attempts, how long it took (seconds)."""
+    """A request that failed: which one, after how many attempts, how long it took (seconds).
+
+    `may_have_happened` is True for a write of which an attempt may have been carried out although no answer said so.
+    """
+
+    may_have_happened: bool = False
 
     def __init__(  # every field of a failed request is named at its only raise
         self,
@@ -110,7 +115,9 @@ class AuthFailed(Forbidden):
 
 
 class ClockSkew(Forbidden):
-    """The exchange did not accept the signature because this machine's clock is off."""
+    """The exchange did not accept the signature because this machine's clock is off; `offset` is how far it is behind, in seconds."""
+
+    offset: float = 0.0
 
 
 class NotFound(RequestError, LookupError):

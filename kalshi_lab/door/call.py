@@ -35,7 +35,8 @@ class Call:
     """One request to make: the exchange's operation name, the path below `settings.url`, and its cost in rate tokens.
 
     Path parameters go through `segment()`. `auth` calls are signed; `repeat` says of a write that it may be sent again although an
-    earlier attempt may have arrived. Raises UsageError for a path that could lead out of the API's own.
+    earlier attempt may have arrived; `items` are those of a batch, all of which the cost counts. Raises UsageError for a path that could
+    lead out of the API's own.
     """
 
     operation: str
@@ -46,6 +47,7 @@ class Call:
     body: bytes | None = None
     auth: bool = False
     repeat: bool = False
+    items: int = 1
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or any(unquote(part) in _DOTS for part in self.path.split("/")):

@@ -17,6 +17,7 @@ from kalshi_lab.errors import (
     BadPayload,
     BadRequest,
     BrokenResponse,
+    ClockSkew,
     Conflict,
     Forbidden,
     NotFound,
@@ -53,6 +54,17 @@ def from_status(trip: Trip, body: bytes) -> RequestError:
     error = trip.error(kind, message, hint=hint, code=code)
     if isinstance(error, RateLimited):
         error.retry_after = trip.asked
+    return error
+
+
+def clock_skew(trip: Trip, ahead: float, *, again: bool) -> ClockSkew:
+    """The error for a 401 to a signature whose time was `ahead` seconds from the exchange's, or (`again`) to one made in its time."""
+    off = f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the exchange's"
+    message = f"the exchange refused the signature: this machine's clock is {off}"
+    if again:
+        message = f"the exchange refused the signature again, made in its own time, since this machine's clock is {off}"
+    error = trip.error(ClockSkew, message, hint="Set this machine's clock right, and check the key" if again else "")
+    error.offset = ahead
     return error
 
 
@@ -96,7 +108,9 @@ def not_json(trip: Trip, content_type: str, body: bytes) -> RequestError | None:
 
 
 def from_problem(trip: Trip, problem: Exception) -> RequestError:
-    """The error for a request that got no complete answer."""
+    """The error for a request that got no complete answer; the trip learns where nothing can have arrived."""
+    if isinstance(problem, Refusal | httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        trip.arrived = trip.arrived and trip.status is not None
     if isinstance(problem, Refusal):
         return trip.error(problem.kind, problem.message)
     if isinstance(problem, httpx.TimeoutException):

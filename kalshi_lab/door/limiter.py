@@ -45,7 +45,8 @@ class Limiter:
     """A bucket of `burst` tokens, refilled at `rate` a second: any T seconds grant at most rate * T + burst."""
 
     def __init__(self, rate: float, burst: float, clock: Clock) -> None:
-        self._base, self._burst, self._clock = float(rate), float(burst), clock
+        self._clock = clock
+        self._base, self._burst = _sensible(rate, burst)
         self._lock = threading.Lock()
         self._queue: deque[_Ticket] = deque()
         self._number = 0
@@ -57,6 +58,11 @@ class Limiter:
     def rate(self) -> float:
         """Tokens a second at present: less than the budget's after refusals."""
         return self._base * self._factor
+
+    @property
+    def burst(self) -> float:
+        """Tokens that the bucket holds when full: the most that one request can cost."""
+        return self._burst
 
     @property
     def tokens(self) -> float:
@@ -82,9 +88,10 @@ class Limiter:
         return self._clock.monotonic() - asked
 
     def _reserve(self, cost: float) -> _Ticket:
-        if not 0 < cost <= self._burst:
-            raise UsageError(f"a request of {cost} tokens does not fit a budget that holds {self._burst:g}")
+        if not cost > 0:
+            raise UsageError(f"a request cannot cost {cost} tokens")
         with self._lock:
+            self._fits(cost)
             now = self._clock.monotonic()
             self._empty = max(self._empty, now - self._burst / self.rate)
             self._number += 1
@@ -93,6 +100,10 @@ class Limiter:
             self._queue.append(ticket)
             return ticket
 
+    def _fits(self, cost: float) -> None:
+        if cost > self._burst:
+            raise UsageError(f"a request of {cost:g} tokens does not fit a budget that holds {self._burst:g}")
+
     def _place(self, ticket: _Ticket) -> None:
         ticket.before = self._empty
         self._empty += ticket.cost / self.rate
@@ -100,6 +111,7 @@ class Limiter:
 
     def _left(self, ticket: _Ticket, until: float) -> float:
         with self._lock:
+            self._fits(ticket.cost)
             wait = ticket.start - self._clock.monotonic()
             if wait > _RESOLUTION and ticket.start > until:
                 raise NoTurn(wait)
@@ -117,6 +129,16 @@ class Limiter:
             while self._queue and self._queue[-1].gone:
                 self._empty = self._queue.pop().before
 
+    def adjust(self, rate: float, burst: float) -> None:
+        """From now on another rate and another size; tokens that are there stay, and callers that wait keep their order."""
+        with self._lock:
+            now, old = self._clock.monotonic(), self.rate
+            begun = next((ticket.before for ticket in self._queue if not ticket.gone), self._empty)
+            tokens = (now - begun) * old
+            self._base, self._burst = _sensible(rate, burst)
+            kept = begun if begun > now else now - min(self._burst, tokens) / self.rate
+            self._replan(-math.inf, kept)
+
     def penalize(self, *, sent: float, hold: float = 0.0) -> None:
         """After a 429: an empty bucket, nobody before `hold` seconds have passed, and half the rate.
 
@@ -131,9 +153,12 @@ class Limiter:
             elif hold:
                 self._replan(now + hold)
 
-    def _replan(self, start: float) -> None:
+    def _replan(self, earliest: float, begun: float | None = None) -> None:
+        """Place the waiting callers anew, none before `earliest`, in a bucket that has been filling from `begun` on."""
         waiting = [ticket for ticket in self._queue if not ticket.gone]
-        self._empty = max(start, waiting[0].before if waiting else self._empty)
+        if begun is None:
+            begun = waiting[0].before if waiting else self._empty
+        self._empty = max(earliest, begun)
         for ticket in waiting:
             self._place(ticket)
         self._queue = deque(waiting)
@@ -142,3 +167,9 @@ class Limiter:
         """After a success: a little of the rate back."""
         with self._lock:
             self._factor = min(1.0, self._factor + _FASTER)
+
+
+def _sensible(rate: float, burst: float) -> tuple[float, float]:
+    if not (0 < rate < math.inf and 0 < burst < math.inf):
+        raise UsageError(f"a budget of {rate} tokens a second that holds {burst} is none")
+    return float(rate), float(burst)

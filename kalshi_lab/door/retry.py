@@ -1,7 +1,8 @@
 """When to try again, after how long, and how often at most.
 
-Only GET is sent again. Waits are full jitter (a uniform share of a doubling cap, as in AWS's "Exponential Backoff And
-Jitter"), or what the server asked for where that is sensible. A quota of retries, shared by all calls of a door and
+A GET is sent again, and so is a write that may arrive twice; another write only where it cannot have arrived or was refused
+with a 429. Waits are full jitter (a uniform share of a doubling cap, as in AWS's "Exponential Backoff And Jitter"), or what
+the server asked for where that is sensible. A quota of retries, shared by all calls of a door and
 refilled by success, keeps many calls to a dead host from multiplying.
 """
 
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from kalshi_lab.errors import BadPayload, BrokenResponse, RateLimited, RequestError, TimedOut, Unavailable
+from kalshi_lab.errors import BadPayload, BrokenResponse, ClockSkew, RateLimited, RequestError, TimedOut, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,18 +89,23 @@ class Policy:
 
     def again(self, error: BaseException) -> bool:
         """Whether this failure may pass by itself."""
-        if self.trip.call.method != "GET" or not isinstance(error, RequestError):
-            return False
-        if isinstance(error, BadPayload):
-            return self.trip.attempts < _BAD_PAYLOADS
+        if isinstance(error, ClockSkew):
+            return self.trip.resign
         if isinstance(error, RateLimited):
             return error.status is not None
+        return (self.trip.repeatable or not self.trip.arrived) and self._passing(error)
+
+    def _passing(self, error: BaseException) -> bool:
+        if isinstance(error, BadPayload):
+            return self.trip.attempts < _BAD_PAYLOADS
         if isinstance(error, Unavailable):
             return error.status is None or error.status in _HEALTHY or error.status in _RETRIED
         return isinstance(error, TimedOut | BrokenResponse)
 
     def wait(self, state: RetryCallState) -> float:
-        """Seconds to wait: what the server asked for, else full jitter; infinite where it asked for too much."""
+        """Seconds to wait: none to sign again, what the server asked for, else full jitter; infinite where it asked for too much."""
+        if self.trip.resign:
+            return 0.0
         if self.trip.asked is not None:
             return self.trip.asked if self.trip.asked <= self.settings.longest_wait else math.inf
         cap = math.ldexp(self.settings.backoff_base, state.attempt_number - 1)

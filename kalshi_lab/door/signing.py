@@ -5,13 +5,19 @@ Source: the exchange's page on API keys. Signed are the milliseconds, the method
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from kalshi_lab.errors import UsageError
+
 if TYPE_CHECKING:
     from kalshi_lab.clock import Clock
     from kalshi_lab.credentials import Credentials
+    from kalshi_lab.settings import Settings
+
+log = logging.getLogger(__name__)
 
 TOLERATED = 2.0  # seconds: the Date header has whole ones, and an answer takes its time
 LARGEST = 300.0  # seconds: a clock that is further off is set right, not made up for
@@ -36,19 +42,34 @@ class Signer:
             "KALSHI-ACCESS-SIGNATURE": self._credentials.signature(f"{stamp}{method.upper()}{path}"),
         }
 
-    def correct(self, date: str) -> float | None:
+    def correct(self, date: str, *, used: float | None = None, took: float = 0.0) -> float | None:
         """Learn the exchange's time from the Date header of a 401: by how many seconds it is ahead of this machine (negative: behind).
 
-        None where the clock was not to blame: within 2 s of the time that was signed, or no date. More than 5 minutes are not learned.
+        `used` is the offset that was signed with (None: the present one), `took` the seconds from the signature to the answer. None where
+        the clock was not to blame: within 2 s of the time that was signed, or no date. More than 5 minutes are not learned.
         """
         try:
             sent = parsedate_to_datetime(date)
         except (ValueError, OverflowError):
             return None
         there = sent.replace(tzinfo=UTC) if sent.tzinfo is None else sent
-        ahead = (there - self._clock.now()).total_seconds()
-        if abs(ahead - self.offset) <= TOLERATED:
+        ahead = (there - self._clock.now()).total_seconds() + took / 2
+        if abs(ahead - (self.offset if used is None else used)) <= TOLERATED + took / 2:
             return None
         if abs(ahead) <= LARGEST:
             self.offset = ahead
         return ahead
+
+
+def signer_of(settings: Settings, credentials: Credentials | None, clock: Clock) -> Signer | None:
+    """What signs for the environment's own host; None without a key and for any other host."""
+    if credentials is None:
+        return None
+    if credentials.environment not in {None, settings.environment}:
+        said = f"the key belongs to {credentials.environment}, and this client talks to {settings.environment}"
+        raise UsageError(said, hint="Keys never work across environments: give that environment's own")
+    if settings.own_host:
+        return Signer(credentials, clock)
+    if settings.url:
+        log.warning("%s is not the exchange's own address: nothing is signed for it", settings.url)
+    return None

@@ -13,13 +13,16 @@ import httpx
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door.body import read_body, read_error
 from kalshi_lab.door.breaker import Breaker, Resting
+from kalshi_lab.door.budget import budget_of
 from kalshi_lab.door.call import Call, Reply, segment
-from kalshi_lab.door.failures import from_problem, from_status, not_json
+from kalshi_lab.door.failures import clock_skew, from_problem, from_status, not_json
 from kalshi_lab.door.lanes import Lanes
-from kalshi_lab.door.limiter import Limiter, NoTurn
+from kalshi_lab.door.limiter import NoTurn
 from kalshi_lab.door.retry import Policy, Quota, asked_wait
+from kalshi_lab.door.signing import LARGEST, signer_of
 from kalshi_lab.door.trip import Refusal, Trip
 from kalshi_lab.errors import (
+    AuthFailed,
     BrokenResponse,
     CircuitOpen,
     RateLimited,
@@ -31,6 +34,9 @@ from kalshi_lab.errors import (
 from kalshi_lab.observe import Attempt, Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kalshi_lab.credentials import Credentials
     from kalshi_lab.door.breaker import Outcome
     from kalshi_lab.settings import Settings
 
@@ -38,15 +44,18 @@ __all__ = ["Call", "Door", "Reply", "segment"]
 
 _OK = range(200, 300)
 _NO_CONTENT = 204
+_UNAUTHORIZED = 401
 _TOO_MANY = 429
 
 
 class Door:
-    """The way to one host: its connections, rate budget, retry quota and circuit breaker.
+    """The way to one host: its connections, signatures, rate budget, retry quota and circuit breaker.
 
     Share one between all callers of a host. It may be used from several event loops, each with its own connections,
     which open at the first call; close it with `aclose()` in the loop that used it. `clock` and `observer` default to
-    the machine's clock and an observer of its own.
+    the machine's clock and an observer of its own. `credentials` sign the calls that need a key, each attempt anew, for the
+    environment's own host and no other; `signer` is None where nothing is signed. The rate budget is shared by all doors of the
+    process with the same exchange, key and (the machine's) clock. `writable` says whether the families may send writes.
     """
 
     def __init__(
@@ -55,13 +64,15 @@ class Door:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        credentials: Credentials | None = None,
         writable: bool = False,
     ) -> None:
         self._settings = settings
         self.writable = writable
         self._clock = clock or SystemClock()
         self.observer = observer or Observer()
-        self._limiter = Limiter(*settings.read_budget, self._clock)
+        self.signer = signer_of(settings, credentials, self._clock)
+        self._budget = budget_of(settings, credentials.key_id if credentials and self.signer else "", self._clock, self)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._clock)
         self._quota = Quota()
         self._lock = threading.Lock()
@@ -71,11 +82,14 @@ class Door:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the door holds at present: breaker state, rate (tokens/s), tokens, retry tokens, requests under way."""
+        """What the door holds at present: breaker state, rate (tokens/s) and tokens, those of writes, retry tokens, requests under way."""
+        read, write = self._budget.read, self._budget.write
         return {
             "breaker": self._breaker.state,
-            "rate": self._limiter.rate,
-            "tokens": self._limiter.tokens,
+            "rate": read.rate,
+            "tokens": read.tokens,
+            "write_rate": write.rate,
+            "write_tokens": write.tokens,
             "retry_tokens": self._quota.left,
             "open_requests": self._open,
         }
@@ -83,14 +97,20 @@ class Door:
     async def send(self, call: Call) -> Reply:
         """The exchange's 2xx reply with a JSON body; every other end is an error.
 
-        A GET that fails for a passing reason is tried again, `settings.attempts` times in all. `settings.deadline`
-        seconds are for everything: attempts, waits between them and waits for the rate budget. Other methods are sent
-        once. Calls that are still waiting when the circuit opens are not sent any more.
+        A GET, or a write that may be repeated, that fails for a passing reason is tried again, `settings.attempts` times in
+        all; another write only where the failure shows that nothing was done (a 429, a connection that was never made). After
+        an ambiguous failure of a write the error says so (`may_have_happened`). `settings.deadline` seconds are for everything:
+        attempts, waits between them and waits for the rate budget. A signature refused for this machine's clock is made once
+        more in the exchange's time. Calls that are still waiting when the circuit opens are not sent any more.
 
-        Raises a branch of RequestError that names the request, or UsageError for an address too long to send, a closed
-        door or a sim that is not running.
+        Raises a branch of RequestError that names the request (AuthFailed with nothing sent where a key is needed and there is
+        none), or UsageError for an address too long to send, a batch above the budget, a closed door or a sim that is not
+        running.
         """
         trip = Trip(call, self._address(call), self._clock, self._settings.deadline)
+        self._budget.cost(call)
+        if call.auth and self.signer is None and self._settings.own_host:
+            raise _keyless(trip)
         trip.admission = self._admitted(trip)
         outcome: Outcome = "unknown"
         try:
@@ -98,6 +118,7 @@ class Door:
             outcome = "alive"
         except RequestError as error:
             outcome = _outcome(error)
+            trip.doubt(error)
             raise
         finally:
             self._breaker.settle(trip.admission, outcome)
@@ -110,6 +131,20 @@ class Door:
         lanes = self._opened.pop(asyncio.get_running_loop(), None)
         if lanes is not None:
             await lanes.aclose()
+
+    def limits(
+        self,
+        *,
+        read: tuple[float, float] | None = None,
+        write: tuple[float, float] | None = None,
+        costs: Mapping[str, float] | None = None,
+        default: float | None = None,
+    ) -> None:
+        """Take over what the exchange says of its limits: (tokens a second, tokens when full), tokens by operation, and of all others.
+
+        Callers that are waiting keep their order and their tokens. Raises UsageError for figures that are no budget.
+        """
+        self._budget.learn(read, write, costs, default)
 
     def _address(self, call: Call) -> httpx.URL:
         self._check_open()
@@ -144,13 +179,15 @@ class Door:
             self._record(trip, outcome)
         self._learn(trip)
         if isinstance(outcome, RequestError):
+            trip.judge()
             raise outcome
         return outcome
 
     async def _turn(self, trip: Trip) -> None:
         """Wait for the rate budget."""
         try:
-            await self._limiter.acquire(trip.call.cost, until=trip.started + trip.deadline)
+            bucket, cost = self._budget.bucket(trip.call), self._budget.cost(trip.call)
+            await bucket.acquire(cost, until=trip.started + trip.deadline)
         except NoTurn as late:
             message = (
                 f"the rate budget has no room for this request for {late.seconds:.1f} s, which is after its deadline"
@@ -160,10 +197,11 @@ class Door:
             raise error from None
 
     def _learn(self, trip: Trip) -> None:
+        bucket = self._budget.bucket(trip.call)
         if trip.status == _TOO_MANY and trip.sent_at is not None:
-            self._limiter.penalize(sent=trip.sent_at, hold=min(trip.asked or 0.0, self._settings.longest_wait))
+            bucket.penalize(sent=trip.sent_at, hold=min(trip.asked or 0.0, self._settings.longest_wait))
         elif trip.status in _OK:
-            self._limiter.recover()
+            bucket.recover()
 
     def _record(self, trip: Trip, outcome: Reply | RequestError | None) -> None:
         if trip.sent_at is None:
@@ -192,6 +230,8 @@ class Door:
                 return await self._answer(trip)
         except Resting as resting:
             return self._left_alone(trip, resting.seconds)
+        except asyncio.CancelledError as stopped:
+            raise stopped.with_traceback(None) from None  # its frames hold the request
         except TimeoutError:
             return trip.error(TimedOut, f"there was no complete answer within the deadline of {trip.deadline:g} s")
         except (Refusal, httpx.HTTPError, httpx.StreamError, OSError, ssl.SSLError) as problem:
@@ -203,7 +243,7 @@ class Door:
         async with self._lanes().one() as client:
             self._breaker.check(trip.admission)
             trip.depart()
-            response = await client.send(_request(client, trip), stream=True)
+            response = await client.send(self._request(client, trip), stream=True)
             try:
                 trip.status = response.status_code
                 body = await self._body(response)
@@ -220,12 +260,23 @@ class Door:
     def _judged(self, trip: Trip, headers: httpx.Headers, body: bytes) -> Reply | RequestError:
         if trip.status not in _OK:
             trip.asked = asked_wait(headers.get("retry-after", ""), headers.get("date", ""), self._clock.now())
-            return from_status(trip, body)
+            return self._skewed(trip, headers) or from_status(trip, body)
         if trip.status != _NO_CONTENT or body:
             error = not_json(trip, headers.get("content-type", ""), body)
             if error is not None:
                 return error
         return self._reply(trip, body)
+
+    def _skewed(self, trip: Trip, headers: httpx.Headers) -> RequestError | None:
+        """The error for a 401 that is this machine's clock's fault; the trip learns whether another try is worth it."""
+        if trip.status != _UNAUTHORIZED or self.signer is None or not trip.call.auth:
+            return None
+        took = self._clock.monotonic() - (trip.sent_at or trip.queued_at)
+        ahead = self.signer.correct(headers.get("date", ""), used=trip.offset, took=took)
+        if trip.resigned:
+            return clock_skew(trip, self.signer.offset if ahead is None else ahead, again=True)
+        trip.resign = ahead is not None and abs(ahead) <= LARGEST
+        return None if ahead is None else clock_skew(trip, ahead, again=False)
 
     def _reply(self, trip: Trip, body: bytes) -> Reply:
         return Reply(
@@ -238,6 +289,16 @@ class Door:
             received_bytes=trip.received_bytes,
             at=self._clock.now(),
         )
+
+    def _request(self, client: httpx.AsyncClient, trip: Trip) -> httpx.Request:
+        """The request of one attempt, signed now where it needs a key."""
+        headers = {"X-Request-Id": trip.request_id}
+        if trip.call.body is not None:
+            headers["Content-Type"] = "application/json"
+        if trip.call.auth and self.signer is not None:
+            trip.offset = self.signer.offset
+            headers |= self.signer.headers(trip.call.method, trip.url.raw_path.partition(b"?")[0].decode("ascii"))
+        return client.build_request(trip.call.method, trip.url, headers=headers, content=trip.call.body)
 
     def _lanes(self) -> Lanes:
         """This event loop's connections, which belong to the loop that opened them."""
@@ -260,11 +321,9 @@ class Door:
             self._open += change
 
 
-def _request(client: httpx.AsyncClient, trip: Trip) -> httpx.Request:
-    headers = {"X-Request-Id": trip.request_id}
-    if trip.call.body is not None:
-        headers["Content-Type"] = "application/json"
-    return client.build_request(trip.call.method, trip.url, headers=headers, content=trip.call.body)
+def _keyless(trip: Trip) -> AuthFailed:
+    message = f"{trip.call.operation} needs a key, and this client has none"
+    return trip.error(AuthFailed, message, hint="Give one: kl.Kalshi(credentials=kl.Credentials.from_env())")
 
 
 def _outcome(error: RequestError) -> Outcome:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from kalshi_lab.door.call import Call
 
 E = TypeVar("E", bound=errors.RequestError)
+_REFUSALS = {3, 4}  # hundreds of the statuses that say that nothing was done
 
 HINTS: dict[type[errors.RequestError], str] = {
     errors.BadRequest: "Check the arguments",
     errors.AuthFailed: "Check the key id, the key and that both belong to this environment",
+    errors.ClockSkew: "Set this machine's clock right",
     errors.Forbidden: "The key's scope or tier does not allow it",
     errors.NotFound: "Check the ticker or id, and that it belongs to this environment",
     errors.RateLimited: "Ask for less at once, or wait",
@@ -54,6 +56,11 @@ class Trip:
     status: int | None = None
     received_bytes: int = 0
     asked: float | None = None  # seconds that the last answer asked to wait
+    arrived: bool = False  # whether the last attempt may have reached the exchange
+    unsure: bool = False  # whether an attempt may have been carried out although no answer said so
+    offset: float = 0.0  # seconds by which the last signature's time differed from this machine's
+    resign: bool = False  # whether the next attempt is the one that a corrected clock is worth
+    resigned: bool = False
     started: float = field(init=False)
     queued_at: float = field(init=False)
     sent_at: float | None = None
@@ -67,6 +74,11 @@ class Trip:
         return self.clock.monotonic() - self.started
 
     @property
+    def repeatable(self) -> bool:
+        """Whether the call may be sent again although an earlier attempt may have arrived."""
+        return self.call.method == "GET" or self.call.repeat
+
+    @property
     def remaining(self) -> float:
         """Seconds left until the deadline; negative after it."""
         return self.deadline - self.elapsed
@@ -74,12 +86,25 @@ class Trip:
     def queue(self) -> None:
         """Begin to wait for the turn of the next attempt; the last answer is forgotten."""
         self.status, self.received_bytes, self.asked, self.sent_at = None, 0, None, None
+        self.arrived, self.resigned, self.resign = False, self.resigned or self.resign, False
         self.queued_at = self.clock.monotonic()
 
     def depart(self) -> None:
         """Count an attempt that is sent now."""
         self.attempts += 1
+        self.arrived = True
         self.sent_at = self.clock.monotonic()
+
+    def judge(self) -> None:
+        """After a failed attempt: whether it may have been carried out. An answer that refuses it says no."""
+        refused = self.status is not None and self.status // 100 in _REFUSALS
+        self.unsure |= self.arrived and not refused
+
+    def doubt(self, error: errors.RequestError) -> None:
+        """Say on the error of a write that it may have happened all the same, where that is so."""
+        if self.unsure and self.call.method != "GET":
+            error.may_have_happened = True
+            error.hint = "It may have been carried out all the same: look before you send it again"
 
     def error(self, kind: type[E], message: str, *, hint: str = "", code: str = "") -> E:
         """An error of this kind that says which request it was."""

@@ -221,7 +221,8 @@ def call(operation: str, params: Params = (), *, body: bytes | None = None, item
     row = table()[operation]
     filled = row.path.format(**{name: segment(value) for name, value in path.items()})
     cost = row.cost * items if row.each else row.cost
-    return Call(operation, filled, params, row.method, cost, body, auth=not row.public, repeat=row.repeat)
+    key, counted = not row.public, items if row.each else 1
+    return Call(operation, filled, params, row.method, cost, body, auth=key, repeat=row.repeat, items=counted)
 
 
 def frame() -> pl.DataFrame:
