@@ -43,7 +43,7 @@ class Position:
         self.realized += back - removed
         self.cost += unit * opening - removed
         self.held += count if buys else -count
-        self.traded += unit * opening + back
+        self.traded += unit * count
         self.volume += count
         return back - unit * opening
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from kalshi_lab.sim.desk.ledger import Account
     from kalshi_lab.sim.desk.matching import Prevention
     from kalshi_lab.sim.desk.shapes import Json
 
@@ -148,8 +147,12 @@ class Orders:
         _routed(body, order.shard)
         expires = _expiry(order, body.number("expiration_time", 0, _LAST), call.now)
         filled, fees, paid = order.filled, order.taker_fees, order.taker_cost
-        self._renamed(call.account, order, body.text("updated_client_order_id"))
+        client_id = body.text("updated_client_order_id")
+        if client_id not in {"", order.client_id} and client_id in call.account.client_ids:
+            raise Refused(409, "order_already_exists", "order already exists")
         self.venue.amend(order, _price(body), body.count("count"), expires, now=call.now)
+        if client_id:
+            call.account.client_ids[client_id], order.client_id = order.id, client_id
         made = {"order_id": order.id, "remaining_count": count(order.left), "fill_count": count(order.filled)}
         return {
             **made,
@@ -157,15 +160,6 @@ class Orders:
             **_averages(order, filled, fees, paid),
             "ts_ms": call.now // shapes.MILLISECOND,
         }
-
-    @staticmethod
-    def _renamed(account: Account, order: Order, client_id: str) -> None:
-        if not client_id or client_id == order.client_id:
-            return
-        if client_id in account.client_ids:
-            raise Refused(409, "order_already_exists", "order already exists")
-        account.client_ids[client_id] = order.id
-        order.client_id = client_id
 
     def decrease(self, call: Call, order_id: str) -> Json:
         """POST /portfolio/events/orders/{order_id}/decrease: by so many contracts, or to so many."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kalshi_lab import sim
+from kalshi_lab.sim.desk.ledger import Position
 from tests.sim.desk.conftest import WEATHER, Member
 
 if TYPE_CHECKING:
@@ -70,6 +72,43 @@ def test_rows_are_written_as_recorded(recordings: Path, traded: Member, name: st
         for row in recorded
     }
     assert all(value is not None for row in made for value in row.values())
+
+
+def test_recorded_fills_make_the_recorded_positions(recordings: Path) -> None:
+    """The ledger turns 432 recorded fills into the recorded positions: contracts, cost, profit, money traded."""
+    root = recordings / "rest-current/btc15m_account"
+    fills = json.loads((root / "fills.json").read_text(encoding="utf-8"))["fills"]
+    compared = 0
+    for row in json.loads((root / "positions.json").read_text(encoding="utf-8"))["market_positions"]:
+        past = [
+            fill for fill in fills if fill["ticker"] == row["ticker"] and fill["created_time"] <= row["last_updated_ts"]
+        ]
+        position = Position(0)
+        for fill in sorted(past, key=lambda fill: fill["created_time"]):
+            position.trade(whole(fill["yes_price_dollars"], 4), whole(fill["count_fp"], 2), buys=fill["side"] == "yes")
+        compared += bool(past)
+        assert not past or (position.held, position.cost, position.realized, position.traded) == (
+            whole(row["position_fp"], 2), whole(row["market_exposure_dollars"], 6), whole(row["realized_pnl_dollars"], 6),
+            whole(row["total_traded_dollars"], 6),
+        )  # fmt: skip
+    assert compared == 55
+
+
+def whole(text: str, decimals: int) -> int:
+    return int(Decimal(text).scaleb(decimals))
+
+
+def test_an_order_s_cost_is_at_the_price_of_its_exposure(recordings: Path, traded: Member) -> None:
+    """What an order moved is contracts times the price of the side it gains, also where it sells: in all recorded orders, and here."""
+    root = recordings / "rest-current/btc15m_account"
+    recorded = [json.loads((root / f"{name}.json").read_text(encoding="utf-8"))[name] for name in ("orders", "fills")]
+    made = [traded.get(f"/portfolio/{name}")[name] for name in ("orders", "fills")]
+    for orders, fills in (recorded, made):
+        for order in orders:
+            mine = [fill for fill in fills if fill["order_id"] == order["order_id"]]
+            cost = sum(Decimal(fill["count_fp"]) * Decimal(fill[f"{fill['side']}_price_dollars"]) for fill in mine)
+            if sum(Decimal(fill["count_fp"]) for fill in mine) == Decimal(order["fill_count_fp"]):
+                assert Decimal(order["taker_fill_cost_dollars"]) == cost
 
 
 def test_newer_fills_have_the_direction_words(recordings: Path, traded: Member) -> None:

@@ -220,6 +220,28 @@ def test_close_sweeps_and_settlement_pays(floor: Floor) -> None:
         floor.place("A", "bid", 100, 100)
 
 
+def test_a_pause_cancels_what_asked_for_it_and_its_end_everything(floor: Floor) -> None:
+    """Orders that want it are cancelled when trading pauses, the others when it resumes; meanwhile nothing is taken or filled."""
+    floor.member("A")
+    now, market = floor.clock.now(), floor.venue.find(WEATHER)
+    market.pause = now + 60 * DOLLAR, now + 900 * DOLLAR
+    soft = floor.place("A", "bid", 100, 100, cancel_on_pause=True)
+    hard = floor.place("A", "bid", 100, 100)
+    best = floor.place("A", "bid", 100, 3700)
+    floor.advance((market.pause[0] - now) / DOLLAR + 1)
+    assert (soft.status, soft.reason, soft.updated, hard.status) == (
+        "canceled",
+        "HaltCancel",
+        market.pause[0],
+        "resting",
+    )
+    with pytest.raises(Refused, match="market inactive"):
+        floor.place("A", "bid", 100, 100)
+    floor.advance((market.pause[1] - floor.clock.now()) / DOLLAR + 1)
+    assert (hard.status, hard.reason, hard.updated) == ("canceled", "HaltCancel", market.pause[1])
+    assert (best.status, best.filled) == ("canceled", 0)
+
+
 def test_order_groups_trigger_on_what_trades_within_15_seconds(floor: Floor) -> None:
     """Twenty contracts in 15 seconds trigger a group of twenty: its orders go, new ones are refused until it is reset."""
     account = floor.member("A")
