@@ -26,8 +26,8 @@ PROD = "external-api.kalshi.com, api.elections.kalshi.com"
 DEMO = "external-api.demo.kalshi.co, demo-api.kalshi.co"
 UNSAFE = "allow_unsafe_host=True accepts it, unsigned"
 TABLES = (
-    "alert_events, alerts, candlesticks, events, ledger, markets, quarantine, quotes, results, series, snapshots, "
-    "theses, thesis_markets, trades"
+    "alert_events, alerts, book_changes, candlesticks, events, gaps, ledger, lifecycle, markets, quarantine, quotes, "
+    "recordings, results, series, snapshots, theses, thesis_markets, ticks, trades"
 )
 ONE_FILTER = "historical markets take one filter. Give a series, an event or tickers"
 Ask = Callable[[kl.Kalshi], Any]
