@@ -8,12 +8,14 @@ from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door import Door
 from kalshi_lab.kalshi import operations
 from kalshi_lab.kalshi.account import Account, ApiKeyFamily, AsyncAccount, AsyncApiKeys
+from kalshi_lab.kalshi.channels import wanted
 from kalshi_lab.kalshi.communications import AsyncCommunications, Communications
 from kalshi_lab.kalshi.events import AsyncEvents, Events
 from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
 from kalshi_lab.kalshi.fcm import AsyncFcm, Fcm
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.incentive_programs import AsyncIncentivePrograms, IncentivePrograms
+from kalshi_lab.kalshi.live import streamed
 from kalshi_lab.kalshi.live_data import AsyncLiveData, LiveDataFamily
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
 from kalshi_lab.kalshi.milestones import AsyncMilestones, Milestones
@@ -23,19 +25,25 @@ from kalshi_lab.kalshi.orders import AsyncOrders, Orders
 from kalshi_lab.kalshi.portfolio import AsyncPortfolio, Portfolio
 from kalshi_lab.kalshi.search import AsyncSearch, Search
 from kalshi_lab.kalshi.series import AsyncSeriesFamily, SeriesFamily
+from kalshi_lab.kalshi.stream import AsyncStream
 from kalshi_lab.kalshi.structured_targets import AsyncStructuredTargets, StructuredTargets
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
+
+    from kalshi_lab.credentials import Credentials
 
 
 class AsyncKalshi(AsyncSession):
     """The exchange's API, awaited; one connection pool and one rate budget for all of it.
 
-    Public data need no key. Options are those of `Settings`, or a Settings itself. `clock` is what waits are taken from,
+    Public data need no key; everything else needs `credentials` (`kl.Credentials.from_env()`), and writes a client that was opened
+    for them with `writable=True`. Options are those of `Settings`, or a Settings itself. `clock` is what waits are taken from,
     `exchange_clock` (the same where none is given) what "now" means in a question.
     """
 
@@ -43,6 +51,8 @@ class AsyncKalshi(AsyncSession):
         self,
         settings: Settings | None = None,
         *,
+        credentials: Credentials | None = None,
+        writable: bool = False,
         clock: Clock | None = None,
         exchange_clock: Clock | None = None,
         **options: Any,
@@ -51,7 +61,8 @@ class AsyncKalshi(AsyncSession):
         machine = clock or SystemClock()
         self.clock = exchange_clock or machine
         self.observer = Observer()
-        self.door = Door(self.settings, clock=machine, observer=self.observer)
+        self.door = Door(self.settings, credentials=credentials, writable=writable, clock=clock, observer=self.observer)
+        self._machine = machine
         self.exchange = AsyncExchange(self.door, self.clock)
         self.series = AsyncSeriesFamily(self.door, self.clock)
         self.events = AsyncEvents(self.door, self.clock)
@@ -80,6 +91,34 @@ class AsyncKalshi(AsyncSession):
         """
         return operations.frame()
 
+    def stream(
+        self,
+        channels: str | Iterable[str],
+        *,
+        tickers: str | Iterable[str] | None = None,
+        send_initial_snapshot: bool | None = None,
+        use_yes_price: bool | None = None,
+        user_filter: str | None = None,
+        index_ids: str | Iterable[str] | None = None,
+        underlying_tickers: str | Iterable[str] | None = None,
+        shard_factor: int | None = None,
+        shard_key: int | None = None,
+        skip_ticker_ack: bool | None = None,
+    ) -> AsyncStream:
+        """A live stream of these channels; it connects when it is opened or iterated. Needs credentials, also for public channels.
+
+        channels: orderbook_delta (needs tickers), ticker, trade, market_lifecycle_v2, multivariate_market_lifecycle; your own fill,
+        market_positions, user_orders, order_group_updates, communications; cfbenchmarks_value, cfbenchmarks_value_5hz (index_ids),
+        pyth_value (underlying_tickers). The other parameters are the exchange's, each of the channels that take it.
+        Raises UsageError for a channel or parameter that does not exist or does not fit.
+        """
+        given = {
+            "send_initial_snapshot": send_initial_snapshot, "use_yes_price": use_yes_price, "user_filter": user_filter,
+            "index_ids": index_ids, "underlying_tickers": underlying_tickers, "shard_factor": shard_factor, "shard_key": shard_key,
+            "skip_ticker_ack": skip_ticker_ack,
+        }  # fmt: skip
+        return AsyncStream(self.door, self.settings, self._machine, wanted(channels, tickers, given))
+
     async def close(self) -> None:
         """Give back the connections."""
         await self.door.aclose()
@@ -93,8 +132,16 @@ class Kalshi(Session):
 
     _twin: AsyncKalshi
 
-    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None, **options: Any) -> None:
-        super().__init__(AsyncKalshi(settings, clock=clock, **options))
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        credentials: Credentials | None = None,
+        writable: bool = False,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(AsyncKalshi(settings, credentials=credentials, writable=writable, clock=clock, **options))
         twin = self._twin
         self.settings = twin.settings
         self.exchange = Exchange(twin.exchange)
@@ -117,4 +164,5 @@ class Kalshi(Session):
         self.fcm = Fcm(twin.fcm)
 
     operations = staticmethod(AsyncKalshi.operations)
+    stream = streamed(AsyncKalshi.stream)
     close = blocking(AsyncKalshi.close)
