@@ -129,7 +129,7 @@ class Clearing:
         """Pay every position of a settled market; `value` is what YES is worth in 1/10,000 dollars."""
         world = self.world.get(market.row)
         if world is not None:
-            self.world_cash += world.settle(value)
+            self.world_cash += world.settle(value, 1)
         for account in self.accounts.values():
             for (subaccount, row), position in account.positions.items():
                 if row == market.row and position.settled is None:
@@ -138,6 +138,7 @@ class Clearing:
     def _pay(self, market: Market, place: tuple[Account, int], position: Position, value: int, at: int) -> None:
         (account, subaccount), before = place, replace(position)
         payout = position.settle(value)
+        self.fees += before.worth(value) - payout
         position.settled = position.updated = at
         account.add(subaccount, market.shard, payout)
         if before.held:

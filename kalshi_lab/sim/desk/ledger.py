@@ -52,10 +52,13 @@ class Position:
             return 0
         return total if closing == abs(self.held) else total * closing // abs(self.held)
 
-    def settle(self, value: int) -> int:
-        """Close at what a YES contract pays, in 1/10,000 dollars; gives the payout."""
-        payout = self.held * value if self.held > 0 else -self.held * (DOLLAR - value)
-        payout -= payout % CENT
+    def worth(self, value: int) -> int:
+        """What is held at a price of YES, in 1/1,000,000 dollars."""
+        return self.held * value if self.held > 0 else -self.held * (DOLLAR - value)
+
+    def settle(self, value: int, unit: int = CENT) -> int:
+        """Close at what a YES contract pays, in 1/10,000 dollars; gives the payout, cut to whole units."""
+        payout = self.worth(value) // unit * unit
         self.realized += payout - self.cost
         self.held = self.cost = self.held_fees = 0
         return payout

@@ -58,8 +58,9 @@ class Membership:
 
     def progress(self, call: Call) -> Json:
         """GET /account/api_usage_level/volume_progress."""
-        held = [position for position in call.account.positions.values() if position.updated]
-        traded = sum(position.volume for position in held if position.updated > call.now - 30 * DAY * SECOND)
+        since = call.now - 30 * DAY * SECOND
+        sizes = [record.body["count_fp"] for record in call.account.kept("fills") if record.at > since]
+        traded = sum(int(size.replace(".", "")) for size in sizes)
         return {
             "volume_progress": [
                 {
