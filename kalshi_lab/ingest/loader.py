@@ -293,7 +293,7 @@ def _fresh(connection: Connection, part: Part, rows: pl.DataFrame, run_id: str) 
     where, bounds = ("known.run_id = ?", [run_id]) if part.refresh else ("TRUE", [])
     if part.within and rows.get_column(part.within).null_count() == 0:
         where, bounds = (
-            f"{where} AND known.{part.within} BETWEEN ? AND ?",
+            f"{where} AND known.{part.within} BETWEEN ?::TIMESTAMPTZ - {writes.NEAR} AND ?::TIMESTAMPTZ + {writes.NEAR}",
             [*bounds, *rows.select(pl.min(part.within), pl.max(part.within).alias("to")).row(0)],
         )
     connection.register("wanted", Arrow(rows.select(keys)))

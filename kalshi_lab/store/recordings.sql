@@ -2,7 +2,8 @@
 -- so that (recording, frame) is the key of every row that came from it. `time` is the exchange's: when it sent the frame, or where that is
 -- not said, when it happened; `received_at` is this machine's.
 
--- key: recording; kept_until is the last moment up to which everything that arrived is in the tables
+-- key: recording; kept_until is the last moment up to which everything that was sent is in the tables, or in `gaps`; frames is the number
+-- of the last frame kept; while a recorder works it holds the lock of the file <recording>.recording beside the store
 CREATE TABLE recordings (
     recording VARCHAR NOT NULL,
     channels VARCHAR[] NOT NULL,
@@ -18,8 +19,8 @@ CREATE TABLE book_changes (
     recording VARCHAR NOT NULL,
     frame BIGINT NOT NULL,
     connection BIGINT NOT NULL,
-    sid BIGINT NOT NULL,
-    seq BIGINT NOT NULL,
+    sid BIGINT,
+    seq BIGINT,
     ticker VARCHAR NOT NULL,
     time TIMESTAMPTZ NOT NULL,
     received_at TIMESTAMPTZ NOT NULL,
@@ -63,8 +64,10 @@ CREATE TABLE lifecycle (
     details VARCHAR NOT NULL
 );
 
--- key: recording, frame; where something may be missing from `since` to `until`: the reason is sequence (numbers left out), connection (lost and
--- made again), behind (this machine was too slow), or ended (the recorder stopped without notice). tickers: null means all of the recording
+-- key: recording, frame; where something may be missing from `since` to `until`: the reason is sequence (numbers left out), connection (lost
+-- and made again), subscription (ended by the exchange and made again), behind (this machine was too slow), unreadable (see quarantine), or
+-- ended (the recorder stopped without notice). tickers and channel: null means all of the recording; lost: how many messages, where that is
+-- known; backfilled: how many trades REST knew of that time and the table did not, null where nobody asked
 CREATE TABLE gaps (
     recording VARCHAR NOT NULL,
     frame BIGINT NOT NULL,
@@ -74,6 +77,8 @@ CREATE TABLE gaps (
     tickers VARCHAR[],
     expected BIGINT,
     received BIGINT,
+    lost BIGINT,
     since TIMESTAMPTZ NOT NULL,
-    until TIMESTAMPTZ NOT NULL
+    until TIMESTAMPTZ NOT NULL,
+    backfilled BIGINT
 );

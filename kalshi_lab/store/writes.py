@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+NEAR = "INTERVAL 1 SECOND"  # the stream says the time of a trade in milliseconds, REST in microseconds
 LEDGER: dict[str, Any] = {
     "run_id": pl.String, "dataset": pl.String, "scope": pl.String, "walk": pl.String, "page": pl.Int64, "next_cursor": pl.String,
     "received": pl.Int64, "stored": pl.Int64, "duplicate": pl.Int64, "quarantined": pl.Int64, "sha256": pl.String,
@@ -54,14 +55,14 @@ def insert_new(
 ) -> int:
     """Append the rows whose key is not in the table; how many.
 
-    `within` names a time column that a key never changes, so that only that stretch of the table is looked at.
+    `within` names a time column that a key hardly changes, so that only that stretch of the table and `NEAR` it is looked at.
     """
     frame = frame.unique(subset=list(keys), keep="last", maintain_order=True)
     if not frame.height:
         return 0
     known, bounds = f"SELECT {_list(keys)} FROM {table}", []
     if within and frame.get_column(within).null_count() == 0:
-        known += f" WHERE {within} BETWEEN ? AND ?"
+        known += f" WHERE {within} BETWEEN ?::TIMESTAMPTZ - {NEAR} AND ?::TIMESTAMPTZ + {NEAR}"
         bounds = [frame.get_column(within).min(), frame.get_column(within).max()]
     connection.register("incoming", Arrow(frame))
     sql = f"INSERT INTO {table} BY NAME SELECT incoming.* FROM incoming ANTI JOIN ({known}) AS known USING ({_list(keys)})"

@@ -1,0 +1,149 @@
+"""The bounded waiting room between the stream and the store: what arrives is numbered, and what finds no room is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from kalshi_lab.ingest.stream_rows import Break, Numbered
+from kalshi_lab.kalshi.connection import Frame
+from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Reconnected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kalshi_lab.kalshi.stream import Item
+
+BATCH = 1_000  # frames that are written at once
+LARGEST = 10 * BATCH  # when more wait already
+
+
+class Intake:
+    """Frames and gaps in the order of arrival, `bound` of them at most.
+
+    What arrives while it is full is dropped, and counted in a gap of its own that ends when half of the room is free again.
+    Attributes: frame (the number given last), lost (frames dropped, here or before they came here), connected, closed, wants_snapshots
+    (whether books must start anew because frames were dropped).
+    """
+
+    def __init__(self, bound: int, monotonic: Callable[[], float]) -> None:
+        self.bound = bound
+        self._monotonic = monotonic
+        self.frame = 0
+        self.lost = 0
+        self.connected = True
+        self.wants_snapshots = False
+        self.closed = False
+        self._waiting: deque[Numbered | Break] = deque()
+        self._behind: Break | None = None
+        self._some = asyncio.Event()
+        self._batch = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing waits, nothing is being dropped and the connection stands: then silence means that nothing happened."""
+        return self.connected and not self._waiting and self._behind is None
+
+    def take(self, item: Item) -> None:
+        """Take in what arrived."""
+        if isinstance(item, Frame):
+            if not self.connected:  # the notice that it stands again found no room
+                self._reconnected()
+            self._frame(item)
+        elif isinstance(item, Gap):
+            self._gap(_left_out(item))
+        elif isinstance(item, Missed):
+            self._gap(Break(0, "behind", lost=item.count))
+            self.wants_snapshots = True
+        elif isinstance(item, Disconnected):
+            self.connected = False
+        elif isinstance(item, Reconnected):
+            self._reconnected()
+
+    def close(self) -> None:
+        """Nothing arrives any more; what was being dropped, and a connection that was lost, become gaps."""
+        self.closed = True
+        if self._behind is not None:
+            self._waiting.append(self._behind)
+            self._behind = None
+        if not self.connected:
+            self._waiting.append(Break(self._number(), "connection"))
+        self._some.set()
+        self._batch.set()
+
+    async def wait(self, seconds: float, *, quiet: float) -> None:
+        """Until a batch is full, or `seconds` have passed since the first frame of it, or `quiet` seconds without a frame."""
+        if await _set(self._some, quiet) and not self.closed:
+            await _set(self._batch, seconds)
+
+    def batch(self) -> list[Numbered | Break]:
+        """The next items, oldest first."""
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST))]
+        if self._behind is not None and len(self._waiting) <= self.bound // 2:
+            self._put(self._behind)
+            self._behind, self.wants_snapshots = None, True
+        if not self._waiting:
+            self._some.clear()
+        if len(self._waiting) < BATCH:
+            self._batch.clear()
+        return taken
+
+    def _number(self) -> int:
+        self.frame += 1
+        return self.frame
+
+    @property
+    def _full(self) -> bool:
+        return self._behind is not None or len(self._waiting) >= self.bound
+
+    def _frame(self, frame: Frame) -> None:
+        number = self._number()
+        if self._full:
+            self._drop(number, 1)
+        else:
+            self._put(Numbered(number, frame, self._monotonic()))
+
+    def _gap(self, gap: Break) -> None:
+        """Note a gap in its place; while frames are dropped it lies within theirs."""
+        gap.frame = self._number()
+        if self._full:
+            self._drop(gap.frame, gap.lost or 0)
+        else:
+            self.lost += gap.lost or 0
+            self._put(gap)
+
+    def _reconnected(self) -> None:
+        self.connected = True
+        self._gap(Break(0, "connection"))
+
+    def _drop(self, number: int, lost: int) -> None:
+        self._behind = self._behind or Break(number, "behind", lost=0)
+        self._behind.lost = (self._behind.lost or 0) + lost
+        self.lost += lost
+
+    def _put(self, item: Numbered | Break) -> None:
+        self._waiting.append(item)
+        self._some.set()
+        if len(self._waiting) >= BATCH:
+            self._batch.set()
+
+
+def _left_out(gap: Gap) -> Break:
+    """Numbers left out on a subscription, or one that the exchange ended, which is then made again under another number."""
+    if not gap.received:
+        return Break(0, "subscription", gap.channel, tickers=list(gap.tickers) or None)
+    lost = gap.received - gap.expected if gap.received > gap.expected else None
+    tickers = list(gap.tickers) or None
+    return Break(0, "sequence", gap.channel, gap.sid, tickers, gap.expected, gap.received, lost)
+
+
+async def _set(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
