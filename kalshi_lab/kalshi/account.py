@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family
-from kalshi_lab.kalshi.operations import call
-from kalshi_lab.models.account import AccountLimits, ApiKeys, EndpointCosts, NewApiKey, VolumeProgress
+from kalshi_lab.kalshi.operations import call, table
+from kalshi_lab.models.account import AccountLimits, ApiKeys, Bucket, EndpointCosts, NewApiKey, VolumeProgress
 from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,16 +29,23 @@ SCOPE = Literal[
 ]
 
 
+ORDINARY = 10  # tokens of most requests; a bucket that does not hold them is a mistake, which must not stop everything
+
+
 class AsyncAccount(Family):
     """The account's rate limits; what they say is taken over by this client's own budget."""
 
     async def limits(self) -> AccountLimits:
         """Tier and token buckets of the account. Needs a key."""
-        return await self._object(AccountLimits, call("get_account_api_limits"))
+        found = await self._object(AccountLimits, call("get_account_api_limits"))
+        self._door.limits(read=_size(found.read), write=_size(found.write))
+        return found
 
     async def endpoint_costs(self) -> EndpointCosts:
         """What requests cost in tokens, where it is not the default."""
-        return await self._object(EndpointCosts, call("get_account_endpoint_costs"))
+        found = await self._object(EndpointCosts, call("get_account_endpoint_costs"))
+        self._door.limits(costs=_costs(found), default=max(found.default_cost or 0, 0) or None)
+        return found
 
     async def volume_progress(self) -> tuple[VolumeProgress, ...]:
         """How far the account is on its way to the next tier. Needs a key."""
@@ -85,6 +94,24 @@ class AsyncApiKeys(Family):
     async def delete(self, api_key_id: str) -> None:
         """Revoke a key."""
         await self._send(call("delete_api_key", api_key=api_key_id))
+
+
+def _size(bucket: Bucket | None) -> tuple[float, float] | None:
+    """Rate and capacity, where the exchange told both and they let at least one ordinary request pass."""
+    if bucket is None or not bucket.refill_rate or bucket.refill_rate < 0 or (bucket.bucket_capacity or 0) < ORDINARY:
+        return None
+    return bucket.refill_rate, bucket.bucket_capacity or 0
+
+
+def _costs(found: EndpointCosts) -> dict[str, float]:
+    """Tokens by operation: the exchange names routes, whose parameters may be called otherwise than here."""
+    routes = {(row.method, _route(row.path)): row.operation for row in table().values()}
+    listed = ((routes.get((one.method or "", _route(one.path or ""))), one.cost) for one in found.endpoint_costs or ())
+    return {operation: cost for operation, cost in listed if operation and cost and cost > 0}
+
+
+def _route(path: str) -> str:
+    return re.sub(r"\{\w+\}|:\w+", "{}", path.removeprefix(PREFIX))
 
 
 def _key_body(

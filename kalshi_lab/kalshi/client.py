@@ -9,6 +9,7 @@ from kalshi_lab.door import Door
 from kalshi_lab.kalshi import operations
 from kalshi_lab.kalshi.account import Account, ApiKeyFamily, AsyncAccount, AsyncApiKeys
 from kalshi_lab.kalshi.channels import wanted
+from kalshi_lab.kalshi.checks import KeyCheck, check_key
 from kalshi_lab.kalshi.communications import AsyncCommunications, Communications
 from kalshi_lab.kalshi.events import AsyncEvents, Events
 from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
@@ -119,6 +120,14 @@ class AsyncKalshi(AsyncSession):
         }  # fmt: skip
         return AsyncStream(self.door, self.settings, self._machine, wanted(channels, tickers, given))
 
+    async def check_key(self) -> KeyCheck:
+        """Whether this client's key works, in which tier and scopes, and what is wrong where it does not, in plain words.
+
+        Asks for the account's limits, which the rate budget takes over, and for its keys. Raises Unavailable and the like where the
+        exchange does not answer, since that says nothing of the key.
+        """
+        return await check_key(self.door, self.settings, self.clock)
+
     async def close(self) -> None:
         """Give back the connections."""
         await self.door.aclose()
@@ -165,4 +174,5 @@ class Kalshi(Session):
 
     operations = staticmethod(AsyncKalshi.operations)
     stream = streamed(AsyncKalshi.stream)
+    check_key = blocking(AsyncKalshi.check_key)
     close = blocking(AsyncKalshi.close)

@@ -167,12 +167,15 @@ class Lifeline(AsyncSession):
             await self._subscribe(connection, one)
 
     async def _subscribe(self, connection: Connection, one: Subscription) -> None:
-        answer = await connection.command("subscribe", **one.first())
-        content = answer.get("msg")
-        found = content.get("sid") if isinstance(content, dict) else None
-        one.sid = found if isinstance(found, int) else answer.get("sid")
+        self._subscribed(await connection.command("subscribe", **one.first()))
         for piece in one.rest():
             await self._update(connection, one, "add_markets", piece)
+
+    def _subscribed(self, answer: dict[str, Any]) -> None:
+        """Take the number of a subscription from its answer, as soon as that arrives: its first messages may be right behind."""
+        content = answer.get("msg")
+        if isinstance(content, dict) and content.get("channel") in self._wanted and isinstance(content.get("sid"), int):
+            self._wanted[content["channel"]].sid = content["sid"]
 
     @staticmethod
     async def _update(connection: Connection, one: Subscription, action: str, items: list[str]) -> None:

@@ -67,6 +67,8 @@ class AsyncStream(Lifeline):
 
     def _take(self, frame: Frame) -> None:
         """Check a frame's place in its sequence, keep the books, and hand it on."""
+        if frame.type == "subscribed":
+            self._subscribed(said(frame.raw))
         if frame.sid is not None and frame.seq is not None and not self._in_step(frame):
             return
         channel = self._channel(frame.sid)

@@ -1,0 +1,25 @@
+"""The scripted stream server, clients of it, and a look at what is left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kalshi_lab as kl
+from tests.stream.server import StreamServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def server() -> Iterator[StreamServer]:
+    with StreamServer() as running:
+        yield running
+
+
+@pytest.fixture
+def kalshi(server: StreamServer) -> Iterator[kl.Kalshi]:
+    with kl.Kalshi(server.settings, credentials=kl.Credentials.generate()) as client:
+        yield client
