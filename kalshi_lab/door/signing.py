@@ -29,7 +29,7 @@ class Signer:
     """Signs for one key by one clock; `offset` is what was learned of it: seconds by which the exchange is ahead."""
 
     def __init__(self, credentials: Credentials, clock: Clock) -> None:
-        self._credentials, self._clock = credentials, clock
+        self.credentials, self._clock = credentials, clock
         self.offset = 0.0
 
     def headers(self, method: str, path: str) -> dict[str, str]:
@@ -37,9 +37,9 @@ class Signer:
         at = self._clock.now() + timedelta(seconds=self.offset)
         stamp = str((at - _EPOCH) // _MILLISECOND)
         return {
-            "KALSHI-ACCESS-KEY": self._credentials.key_id,
+            "KALSHI-ACCESS-KEY": self.credentials.key_id,
             "KALSHI-ACCESS-TIMESTAMP": stamp,
-            "KALSHI-ACCESS-SIGNATURE": self._credentials.signature(f"{stamp}{method.upper()}{path}"),
+            "KALSHI-ACCESS-SIGNATURE": self.credentials.signature(f"{stamp}{method.upper()}{path}"),
         }
 
     def correct(self, date: str, *, used: float | None = None, took: float = 0.0) -> float | None:
