@@ -19,6 +19,8 @@ from kalshi_lab.sim.desk.calls import Call, Reply, Signed
 from kalshi_lab.sim.desk.desk import Desk
 from kalshi_lab.sim.desk.keys import Caller
 from kalshi_lab.sim.faults import MAINTENANCE, Fault, Switchboard, error_body
+from kalshi_lab.sim.feed.feed import Feed
+from kalshi_lab.sim.feed.socket import Socket
 from kalshi_lab.sim.hub import Hub
 from kalshi_lab.sim.process import PREFIX
 from kalshi_lab.sim.queries import Query, Refused, bad
@@ -81,11 +83,17 @@ class Application:
         self.desk = Desk(api, self.hub, bucket)
         self.routes = [*routes(api), *self.desk.routes()]
         self.faults, self.wire = Switchboard(), Wire()
+        self.streams = Socket(Feed(api, clock, self.hub), self.desk.keys, self.wire)
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self._control = Starlette(routes=Control(api.world, clock, self.faults, self.log, self.desk).routes())
+        self._control = Starlette(
+            routes=Control(api.world, clock, self.faults, self.log, self.desk, streams=self.streams).routes()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or serve one stream."""
+        if scope["type"] == "websocket":
+            await self.streams(scope, receive, send)
+            return
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await self._control(scope, receive, send)
             return

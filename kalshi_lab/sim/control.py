@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kalshi_lab.sim.feed.steering import Steering
 from kalshi_lab.sim.queries import Refused
 from kalshi_lab.sim.wire import SECOND, moment
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.sim.desk.desk import Desk
     from kalshi_lab.sim.faults import Switchboard
+    from kalshi_lab.sim.feed.socket import Socket
     from kalshi_lab.sim.virtual import VirtualClock
     from kalshi_lab.sim.world import World
 
@@ -28,8 +30,11 @@ Answer = dict[str, Any]
 class Control:
     """Steers one running exchange."""
 
-    def __init__(self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer], desk: Desk) -> None:
+    def __init__(
+        self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer], desk: Desk, *, streams: Socket
+    ) -> None:
         self.world, self.clock, self.faults, self.log, self.desk = world, clock, faults, log, desk
+        self.steering = Steering(streams)
 
     def routes(self) -> list[Route]:
         """The control paths, each refusing callers from elsewhere."""
@@ -43,6 +48,7 @@ class Control:
             ("GET", "/sim/truth/{ticker}", self._truth),
             ("POST", "/sim/accounts", self._open_account),
             ("POST", "/sim/skew", self._skew),
+            *self.steering.listed(),
         ]
         return [Route(path, _guarded(answer), methods=[method]) for method, path, answer in listed]
 
@@ -55,7 +61,9 @@ class Control:
         return {}
 
     async def _advance(self, request: Request) -> Answer:
-        return {"now": moment(self.clock.advance(float((await request.json())["seconds"])))}
+        now = self.clock.advance(float((await request.json())["seconds"]))
+        await self.steering.feed.tick()
+        return {"now": moment(now)}
 
     async def _now(self, _request: Request) -> Answer:
         return {"now": moment(self.clock.now())}

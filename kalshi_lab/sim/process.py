@@ -111,6 +111,56 @@ class Exchange:
         """Let the exchange's clock differ from this machine's, in its Date headers and in its check of signatures."""
         self._control("POST", "/sim/skew", {"seconds": seconds})
 
+    @property
+    def stream_url(self) -> str:
+        """The address of the streams."""
+        return f"ws://127.0.0.1:{self.port}/trade-api/ws/v2"
+
+    def tick(self) -> None:
+        """Bring the streams up to date now; `advance` does so too."""
+        self._control("POST", "/sim/tick", {})
+
+    def stir(self, messages_per_second: float, tickers: Sequence[str] | None = None) -> None:
+        """Let sizes in the books that streams follow flicker so often (0: no more); REST answers have the same sizes.
+
+        Only in the books of `tickers`, where given. Raises UsageError for an unknown ticker or a rate over 100,000.
+        """
+        wanted: dict[str, Any] = {"messages_per_second": messages_per_second}
+        self._control("POST", "/sim/stir", {**wanted, **({} if tickers is None else {"tickers": list(tickers)})})
+
+    def stream_faults(self, kind: str | None = None, **options: Any) -> None:
+        """Let something go wrong on streams; without a kind, end all such faults.
+
+        At once, on all connections: drop (reset=False), silence (seconds: no frames, no pings), error (code=25; channel="" for all;
+        the subscriptions end), close (code, such as 1001). For the next `times` after the next `after`: skip, duplicate, swap (numbered
+        data frames), command_error (code), refuse (handshakes, status=401). Until ended: random_drop (probability a second, seed),
+        delay (seconds), buffer (size: frames that may wait on connections made from now on). Raises UsageError for another kind or option.
+        """
+        if kind is None:
+            self._control("DELETE", "/sim/stream-faults")
+        else:
+            self._control("POST", "/sim/stream-faults", {"kind": kind, **options})
+
+    def stream_log(self, *, keep: bool | None = None) -> dict[str, Any]:
+        """What streams generated since the start or since the last call with `keep`, which begins anew.
+
+        `counts` (connections, generated, sent, dropped, overflows, refused), `open` connections, and after `keep=True` the `frames` with
+        data, at most the latest million (`forgotten` came before): connection, sid, seq, type, market, and `sent`, whether it was handed
+        to the socket.
+        """
+        if keep is not None:
+            self._control("POST", "/sim/stream-log", {"keep": keep})
+        found = self._control("GET", "/sim/stream-log")
+        while (after := found["next"]) is not None:
+            page = self._control("GET", f"/sim/stream-log?after={after}")
+            found = {**page, "frames": found["frames"] + page["frames"]}
+        return found
+
+    def publish(self, channel: str, kind: str, msg: dict[str, Any], *, market: str = "", user: str = "") -> None:
+        """Send a message of your own on a channel: for messages that the simulated world never has."""
+        wanted = {"channel": channel, "kind": kind, "msg": msg, "market": market, "user": user}
+        self._control("POST", "/sim/publish", wanted)
+
     def stop(self) -> None:
         """End the process and wait until it is gone."""
         if self._process.stdin and not self._process.stdin.closed:

@@ -45,8 +45,9 @@ def serve(application: Application, port: int, *, with_parent: bool) -> None:
         listener.bind((HOST, port))
         listener.listen(1024)
         config = uvicorn.Config(
-            application, http=_protocol(application.wire), ws="none", lifespan="off", log_level="critical", access_log=False,
-            timeout_keep_alive=75, timeout_graceful_shutdown=1, server_header=False, date_header=False,
+            application, http=_protocol(application.wire), lifespan="off", log_level="critical", access_log=False,
+            ws="websockets-sansio", ws_ping_interval=None, timeout_keep_alive=75,
+            timeout_graceful_shutdown=1, server_header=False, date_header=False,
         )  # fmt: skip
         server = uvicorn.Server(config)
         if with_parent:

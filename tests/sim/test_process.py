@@ -10,21 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
 from pathlib import Path
 
 import httpx
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
-from starlette.applications import Starlette
 
 from kalshi_lab import sim
 from kalshi_lab.errors import UsageError
 from kalshi_lab.sim.api import Api
-from kalshi_lab.sim.control import Control
-from kalshi_lab.sim.desk.desk import Desk
-from kalshi_lab.sim.faults import Switchboard
-from kalshi_lab.sim.hub import Hub
+from kalshi_lab.sim.app import Application
 from kalshi_lab.sim.virtual import Bucket, VirtualClock
 from kalshi_lab.sim.world import World
 
@@ -173,9 +168,7 @@ def test_bucket_refills() -> None:
 def test_control_answers_this_machine_only() -> None:
     """A caller from elsewhere is refused on the control paths."""
     world, clock = World(open_markets=100), VirtualClock(0)
-    desk = Desk(Api(world, clock.now), Hub(), Bucket(100.0))
-    routes = Control(world, clock, Switchboard(), deque(), desk).routes()
-    application = Starlette(routes=routes)
+    application = Application(Api(world, clock.now), clock, Bucket(100.0))
 
     def status(host: str) -> int:
         transport = httpx.ASGITransport(application, client=(host, 5))
