@@ -93,7 +93,7 @@ CHANGES = st.tuples(st.sampled_from(["cancel", "shrink"]), st.integers(0, 50), s
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.large_base_example, HealthCheck.data_too_large]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.large_base_example, HealthCheck.data_too_large]
 )
 @given(st.lists(st.one_of(PLACES, PLACES, PLACES, CHANGES), min_size=25, max_size=40))
 def test_engine_matches_as_the_naive_model(actions: list[tuple[Any, ...]]) -> None:
