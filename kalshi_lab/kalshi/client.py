@@ -150,8 +150,17 @@ class Kalshi(Session):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncKalshi(settings, credentials=credentials, writable=writable, clock=clock, **options))
-        twin = self._twin
+        self._face(AsyncKalshi(settings, credentials=credentials, writable=writable, clock=clock, **options))
+
+    @classmethod
+    def of(cls, twin: AsyncKalshi) -> Kalshi:
+        """The blocking face of a client that is there already: one connection pool and one rate budget for both."""
+        made = cls.__new__(cls)
+        made._face(twin)
+        return made
+
+    def _face(self, twin: AsyncKalshi) -> None:
+        super().__init__(twin)
         self.settings = twin.settings
         self.exchange = Exchange(twin.exchange)
         self.series = SeriesFamily(twin.series)
