@@ -136,7 +136,8 @@ class Application:
         return damaged(response, fault, request.query_params.get("cursor", "")) if fault else response
 
     def _routed(self, request: Request, body: Any, entry: dict[str, Any]) -> Response:
-        caller = self.desk.keys.verify(request.headers, request.method, request.scope["path"])
+        path = request.scope.get("raw_path", b"").decode("latin-1") or request.scope["path"]  # signed as it was sent
+        caller = self.desk.keys.verify(request.headers, request.method, path)
         if isinstance(caller, Caller):
             entry["key"] = caller.key
         found = self._match(request)

@@ -75,6 +75,14 @@ def test_bad_signatures_are_401(market: sim.Exchange, client: httpx.Client) -> N
     assert client.get(f"{market.url}/markets?limit=1", headers=tried["NOT_FOUND"][0]).status_code == 200
 
 
+def test_paths_are_signed_as_they_are_sent(market: sim.Exchange, client: httpx.Client) -> None:
+    """AUTH-1: a percent-encoded path is signed in that form; in the other form the signature is wrong."""
+    member = Member(market, client).join()
+    for signed, status in (("/portfolio/orders/a%20b", 404), ("/portfolio/orders/a b", 401)):
+        sent = headers(member.private, member.key, "GET", signed)
+        assert client.get(f"{market.url}/portfolio/orders/a%20b", headers=sent).status_code == status
+
+
 def test_the_clock_of_signatures_is_the_machine_s(market: sim.Exchange, client: httpx.Client) -> None:
     """Signatures older than five seconds are refused with a code of their own; the Date header tells the exchange's clock."""
     member = Member(market, client).join()
