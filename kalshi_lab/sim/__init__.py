@@ -1,6 +1,7 @@
 """A Kalshi-compatible exchange on this machine, over a made-up world whose truth is known.
 
-`sim.start()` runs it in a process of its own; `sim.World` is the world alone, without a server.
+`sim.start()` runs it in a process of its own, `Exchange.account()` opens an account there to practise with; `sim.World` is the world
+alone, without a server.
 """
 
 from __future__ import annotations
