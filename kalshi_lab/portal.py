@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F")
 UNWIND = 0.8  # seconds that a cancelled call may take to give back what it holds before the caller is let go
 
 
@@ -163,6 +164,32 @@ class blocking(Generic[P, T]):
             return facade._call(work)
 
         return cast("Callable[P, T]", presented(call, method))
+
+
+class faced(Generic[P, F]):
+    """Descriptor: a method of the twin that gives something awaited, on the blocking class one that gives its blocking face."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Any], face: Callable[[Any], F]) -> None:
+        self._method, self._face = method, face
+        self.__doc__ = method.__doc__
+
+    @overload
+    def __get__(self, facade: None, owner: type) -> faced[P, F]: ...
+    @overload
+    def __get__(self, facade: Facade, owner: type) -> Callable[P, F]: ...
+
+    def __get__(self, facade: Facade | None, owner: type) -> faced[P, F] | Callable[P, F]:
+        if facade is None:
+            return self
+        method, face = self._method, self._face
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> F:
+            return face(method(facade._twin, *args, **kwargs))
+
+        shown = presented(call, method)
+        found = str(inspect.signature(shown).return_annotation).removeprefix("Async")
+        shown.__signature__ = inspect.signature(shown).replace(return_annotation=found)  # type: ignore[attr-defined]
+        return cast("Callable[P, F]", shown)
 
 
 def presented(call: Callable[..., Any], method: Callable[..., Any]) -> Callable[..., Any]:

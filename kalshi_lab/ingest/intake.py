@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from kalshi_lab.ingest.stream_rows import Break, Numbered
+from kalshi_lab.ingest.stream_rows import Back, Break, Numbered
 from kalshi_lab.kalshi.connection import Frame
 from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Reconnected
 
@@ -35,7 +35,8 @@ class Intake:
         self.connected = True
         self.wants_snapshots = False
         self.closed = False
-        self._waiting: deque[Numbered | Break] = deque()
+        self._waiting: deque[Numbered | Break | Back] = deque()
+        self._connection = 0
         self._behind: Break | None = None
         self._some = asyncio.Event()
         self._batch = asyncio.Event()
@@ -51,27 +52,33 @@ class Intake:
     def take(self, item: Item) -> None:
         """Take in what arrived."""
         if isinstance(item, Frame):
-            if not self.connected:  # the notice that it stands again found no room
-                self._reconnected()
+            if item.connection != self._connection:
+                self._other_connection(item.connection)
             self._frame(item)
         elif isinstance(item, Gap):
             self._gap(_left_out(item))
         elif isinstance(item, Missed):
             self._gap(Break(0, "behind", lost=item.count))
             self.wants_snapshots = True
+            if "Reconnected" in item.counts:
+                self._back()
         elif isinstance(item, Disconnected):
-            self.connected = False
+            self.disconnected()
         elif isinstance(item, Reconnected):
-            self._reconnected()
+            self._back()
+
+    def disconnected(self) -> None:
+        """The connection is lost: a gap begins."""
+        if self.connected:
+            self.connected = False
+            self._gap(Break(0, "connection"))
 
     def close(self) -> None:
-        """Nothing arrives any more; what was being dropped, and a connection that was lost, become gaps."""
+        """Nothing arrives any more; what was being dropped becomes a gap."""
         self.closed = True
         if self._behind is not None:
             self._waiting.append(self._behind)
             self._behind = None
-        if not self.connected:
-            self._waiting.append(Break(self._number(), "connection"))
         self._some.set()
         self._batch.set()
 
@@ -80,7 +87,7 @@ class Intake:
         if await _set(self._some, quiet) and not self.closed:
             await _set(self._batch, seconds)
 
-    def batch(self) -> list[Numbered | Break]:
+    def batch(self) -> list[Numbered | Break | Back]:
         """The next items, oldest first."""
         taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST))]
         if self._behind is not None and len(self._waiting) <= self.bound // 2:
@@ -116,16 +123,25 @@ class Intake:
             self.lost += gap.lost or 0
             self._put(gap)
 
-    def _reconnected(self) -> None:
-        self.connected = True
-        self._gap(Break(0, "connection"))
+    def _other_connection(self, number: int) -> None:
+        """The first frame of a connection; after the first one, the loss of the one before may not have been told."""
+        if self._connection and self.connected:
+            self.disconnected()
+            self._back()
+        self._connection = number
+
+    def _back(self) -> None:
+        """The connection stands again and everything is subscribed: the gap ends, even where there is no room."""
+        if not self.connected:
+            self.connected = True
+            self._put(Back(self.frame))
 
     def _drop(self, number: int, lost: int) -> None:
         self._behind = self._behind or Break(number, "behind", lost=0)
         self._behind.lost = (self._behind.lost or 0) + lost
         self.lost += lost
 
-    def _put(self, item: Numbered | Break) -> None:
+    def _put(self, item: Numbered | Break | Back) -> None:
         self._waiting.append(item)
         self._some.set()
         if len(self._waiting) >= BATCH:

@@ -165,7 +165,7 @@ class AsyncRecording(AsyncSession):
                 self._intake.take(item)
         except LabError as error:
             self._writer.trouble(error)
-            self._intake.connected = False
+            self._intake.disconnected()
             self.state = "failed"
         finally:
             self._intake.close()
@@ -275,6 +275,10 @@ class Recording(Session):
     """The blocking face of `AsyncRecording`: it runs in the background until `stop()`, or to the end of its `with` block."""
 
     _twin: AsyncRecording
+
+    def __init__(self, twin: AsyncRecording) -> None:
+        super().__init__(twin)
+        self._call(twin.start())
 
     close = blocking(AsyncRecording.close)
 

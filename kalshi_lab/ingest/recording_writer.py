@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.ingest.intake import Intake
-    from kalshi_lab.ingest.stream_rows import Break, Numbered
+    from kalshi_lab.ingest.stream_rows import Back, Break, Numbered
     from kalshi_lab.store import Store
     from kalshi_lab.store.store import Connection
 
@@ -66,8 +66,8 @@ class Writer:
 
     async def enter(self, channels: Sequence[str], gone: Sequence[str]) -> None:
         """Enter the recording in the store, and end those whose recorder is gone."""
-        now = self._clock.now()
-        self._reader = Reader(self._recording, now)
+        self._reader = Reader(self._recording, self._clock.now)
+        now = self._reader.last
 
         def work(connection: Connection) -> None:
             recorded.abandon(connection, gone, now)
@@ -111,13 +111,13 @@ class Writer:
         log.warning("recording %s: %s", self._recording, error)
         self.errors.append(error)
 
-    async def _batch(self, items: Sequence[Numbered | Break]) -> None:
+    async def _batch(self, items: Sequence[Numbered | Break | Back]) -> None:
         rows, batch = await asyncio.to_thread(self._read, items)
         stored = await self.kept(lambda connection: recorded.keep(connection, batch))
         self._count(rows, stored)
         self._noticed(rows)
 
-    def _read(self, items: Sequence[Numbered | Break]) -> tuple[Rows, recorded.Kept]:
+    def _read(self, items: Sequence[Numbered | Break | Back]) -> tuple[Rows, recorded.Kept]:
         rows = self._reader.read(items)
         gaps = [row(self._recording, gap) for gap in rows.gaps]
         return rows, recorded.Kept(

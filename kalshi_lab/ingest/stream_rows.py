@@ -90,6 +90,12 @@ class Numbered(NamedTuple):
     at: float
 
 
+class Back(NamedTuple):
+    """The connection stands again and everything is subscribed; `frame` is the number given last."""
+
+    frame: int
+
+
 @dataclass(slots=True)
 class Rows:
     """What a batch of messages became."""
@@ -120,9 +126,10 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 class Reader:
     """Reads messages in their order into rows; it remembers when each subscription was last heard, since gaps begin there."""
 
-    def __init__(self, recording: str, started_at: datetime) -> None:
+    def __init__(self, recording: str, now: Callable[[], datetime]) -> None:
         self.recording = recording
-        self.last = started_at  # the exchange's time of the last message
+        self.now = now  # the exchange's time
+        self.last = now()  # when the last message was sent
         self.open: list[Break] = []  # gaps whose end was not met yet
         self._heard: dict[tuple[int, int | None], datetime] = {}
         self._readers: dict[str, Callable[[Numbered, _Envelope, dict[str, Any], datetime, Rows], None]] = {
@@ -131,16 +138,24 @@ class Reader:
         }  # fmt: skip
         self._connection = 0
 
-    def read(self, items: Sequence[Numbered | Break]) -> Rows:
+    def read(self, items: Sequence[Numbered | Break | Back]) -> Rows:
         """The rows of the next messages."""
         rows = Rows()
         for item in items:
             if isinstance(item, Break):
                 item.since = self._heard.get((self._connection, item.sid), self.last) if item.sid else self.last
                 self.open.append(item)
+            elif isinstance(item, Back):
+                self._end(rows, max(self.last, self.now()), [gap for gap in self.open if gap.reason == "connection"])
             else:
                 self._message(item, rows)
         return rows
+
+    def _end(self, rows: Rows, until: datetime, gaps: Sequence[Break]) -> None:
+        for gap in gaps:
+            gap.until = until
+        rows.gaps += gaps
+        self.open = [gap for gap in self.open if gap.until is None]
 
     def close(self, now: datetime) -> list[Break]:
         """The gaps that nothing ended, which last until now."""
@@ -183,11 +198,8 @@ class Reader:
         message = item.message
         self.last = max(self.last, time)
         self._heard[message.connection, message.sid] = self.last
-        for gap in self.open:
-            if _ends(gap, message):
-                gap.until = self.last
-                rows.gaps.append(gap)
-        self.open = [gap for gap in self.open if gap.until is None]
+        if self.open:
+            self._end(rows, self.last, [gap for gap in self.open if _ends(gap, message)])
 
     def _refuse(self, item: Numbered, error: Exception | str, rows: Rows, msg: Mapping[str, Any] | None = None) -> None:
         """Put a message aside; a book that misses it has a gap there."""
@@ -259,10 +271,12 @@ class Reader:
 
 
 def _ends(gap: Break, message: Frame) -> bool:
-    """Whether a message tells that the exchange speaks again where a gap was."""
+    """Whether a message tells that the exchange speaks again where a gap was; a lost connection says itself when it stands again."""
     if gap.reason == "sequence":
         return gap.sid == message.sid
-    return gap.reason != "subscription" or gap.channel == CHANNELS.get(message.type, "market_lifecycle_v2")
+    if gap.reason == "subscription":
+        return gap.channel == CHANNELS.get(message.type, "market_lifecycle_v2")
+    return gap.reason != "connection"
 
 
 def _sent(envelope: _Envelope, msg: Mapping[str, Any]) -> datetime | None:

@@ -8,13 +8,17 @@ import polars as pl
 
 from kalshi_lab import frames
 from kalshi_lab.clock import When, moment
+from kalshi_lab.ingest import replay as replays
+from kalshi_lab.ingest.replay import AsyncReplay, Replay
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
-from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.portal import Facade, blocking, faced
 from kalshi_lab.store import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from kalshi_lab.book import OrderBook
 
 STATS: dict[str, Any] = {
     "operation": pl.String, "attempts": pl.Int64, "retries": pl.Int64, "failures": pl.Int64, "received_bytes": pl.Int64,
@@ -50,6 +54,22 @@ class AsyncAsk(Verbs):
         made = await self.store.table(name)
         return made if exact else frames.floats(made)
 
+    async def book(self, ticker: str, at: When | None = None) -> OrderBook:
+        """The order book of a market as it stood at a moment (None: the last one recorded), from what `record` kept.
+
+        It is `stale`, and says why, where messages before that moment are missing or none were recorded any more. Raises UsageError,
+        with what was recorded, for a market or a moment of which there is no book.
+        """
+        return await replays.book(self.store, self.clock, ticker, at)
+
+    def replay(self, ticker: str, start: When | None = None, end: When | None = None) -> AsyncReplay:
+        """A market's book through every change in [start, end) that `record` kept: `for time, book in lab.replay(...)`.
+
+        `book` is one book that moves on; keep `book.copy()`. Gaps are steps of their own, after which it is `stale` until the next
+        snapshot. Raises UsageError where its book was never recorded.
+        """
+        return replays.replay(self.store, self.clock, ticker, start, end)
+
     async def stats(self) -> pl.DataFrame:
         """What was asked of the exchange in this session: a row for each operation.
 
@@ -65,4 +85,6 @@ class Ask(Facade):
     quotes = blocking(AsyncAsk.quotes)
     sql = blocking(AsyncAsk.sql)
     table = blocking(AsyncAsk.table)
+    book = blocking(AsyncAsk.book)
+    replay = faced(AsyncAsk.replay, Replay)
     stats = blocking(AsyncAsk.stats)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.ingest import history
+from kalshi_lab.ingest.recorded_markets import CHANNELS, wanted
+from kalshi_lab.ingest.recorder import AsyncRecording, Recording
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
-from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.portal import Facade, blocking, faced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kalshi_lab.clock import When
     from kalshi_lab.ingest.history import SyncResult
+    from kalshi_lab.kalshi.stream import AsyncStream
 
 
 class AsyncKeep(Verbs):
@@ -69,9 +72,37 @@ class AsyncKeep(Verbs):
         )  # fmt: skip
         return await history.sync(self.kalshi, self.store, self.clock, ask, resume=resume, progress=progress)
 
+    def record(
+        self,
+        *,
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        event: str | None = None,
+        channels: str | Iterable[str] = CHANNELS,
+    ) -> AsyncRecording:
+        """Record the live stream into the store, in the background: books, trades, tickers, and the life of markets.
+
+        Of `tickers`, and of the open markets of a `series` or an `event`, which are joined by those that are created or activated
+        later. Every message is kept once, every gap is a row of `table("gaps")`, and trades missed while the connection was lost are
+        brought by REST. Tables: book_changes, trades, ticks, lifecycle, recordings, gaps; `book` and `replay` rebuild the books.
+        Needs credentials. Raises UsageError for an unknown channel, or where there is no such market.
+        """
+        asked = wanted(tickers, series, event, channels)
+
+        def stream(names: list[str]) -> AsyncStream:
+            no_prices = (
+                False if "orderbook_delta" in asked.channels else None
+            )  # said, since the exchange may change its default
+            return self.kalshi.stream(asked.channels, tickers=names or None, use_yes_price=no_prices)
+
+        made = AsyncRecording(self.kalshi, self.store, self.clock, asked, stream)
+        self._recordings.add(made)
+        return made
+
 
 class Keep(Facade):
     """The blocking face of `AsyncKeep`."""
 
     snapshot = blocking(AsyncKeep.snapshot)
     sync = blocking(AsyncKeep.sync)
+    record = faced(AsyncKeep.record, Recording)

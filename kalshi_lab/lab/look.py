@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.clock import When, moment
 from kalshi_lab.errors import NotFound
+from kalshi_lab.kalshi.live import streamed
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from kalshi_lab.kalshi.stream import AsyncStream
     from kalshi_lab.models import Event, ExchangeStatus, Market, Orderbook, Series
 
 
@@ -114,6 +116,16 @@ class AsyncLook(Verbs):
             return made
         return await self.kalshi.historical.candlesticks(ticker, interval, since=since, until=until, exact=exact)
 
+    def stream(
+        self,
+        channels: str | Iterable[str],
+        *,
+        tickers: str | Iterable[str] | None = None,
+        send_initial_snapshot: bool | None = None,
+    ) -> AsyncStream:
+        """A live stream of channels such as ticker, trade or orderbook_delta; see `AsyncKalshi.stream`. Needs credentials."""
+        return self.kalshi.stream(channels, tickers=tickers, send_initial_snapshot=send_initial_snapshot)
+
 
 class Look(Facade):
     """The blocking face of `AsyncLook`."""
@@ -128,3 +140,4 @@ class Look(Facade):
     orderbook = blocking(AsyncLook.orderbook)
     trades = blocking(AsyncLook.trades)
     candlesticks = blocking(AsyncLook.candlesticks)
+    stream = streamed(AsyncLook.stream)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
@@ -23,6 +24,8 @@ from kalshi_lab.settings import Settings
 from kalshi_lab.store import Store, make_folder
 
 if TYPE_CHECKING:
+    from kalshi_lab.credentials import Credentials
+    from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
 
 
@@ -30,8 +33,10 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
-    `base_url` names one that runs. home: the folder of the store, made if need be. Further options are those of `Settings`; or
-    give a whole `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
+    `base_url` names one that runs. home: the folder of the store, made if need be. credentials: a key, which streams and your own
+    portfolio need (`kl.Credentials.from_env()`); at an exchange that it starts itself it has one without asking. Further options are
+    those of `Settings`; or give a whole `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that
+    cannot be written.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         environment: Environment | None = None,
         *,
         settings: Settings | None = None,
+        credentials: Credentials | None = None,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -52,9 +58,11 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         machine = clock or SystemClock()
         self.settings = settings if settings.environment != "sim" else self._simulate(settings)
         self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
-        self.kalshi = AsyncKalshi(self.settings, clock=machine, exchange_clock=self.clock)
+        key = credentials or self._practising()
+        self.kalshi = AsyncKalshi(self.settings, credentials=key, clock=machine, exchange_clock=self.clock)
         self.store = Store(self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
+        self._recordings: WeakSet[AsyncRecording] = WeakSet()
 
     def _simulate(self, settings: Settings) -> Settings:
         """The settings with the address of a simulated exchange, which is started where they name none."""
@@ -65,11 +73,27 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         self._simulated = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
         return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
 
+    def _practising(self) -> Credentials | None:
+        """A key with an account at the simulated exchange that this session started; None where it started none."""
+        if self._simulated is None:
+            return None
+        from kalshi_lab.credentials import Credentials
+
+        made = Credentials.generate()
+        return made.with_key_id(self._simulated.account(made.public_pem))
+
     async def close(self) -> None:
-        """Give back the connections, and stop the simulated exchange that this session started."""
+        """End the recordings, give back the connections, and stop the simulated exchange that this session started.
+
+        Raises StoreError where what a recording still held could not be written.
+        """
+        ended = await asyncio.gather(*(one.stop() for one in self._recordings), return_exceptions=True)
         await self.kalshi.close()
         if self._simulated is not None:
             await asyncio.to_thread(self._simulated.stop)
+        for problem in ended:
+            if isinstance(problem, BaseException):
+                raise problem
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.settings.environment}, store {self.store.path}>"
@@ -96,10 +120,11 @@ class Lab(Look, Keep, Ask, Think, Session):
         environment: Environment | None = None,
         *,
         settings: Settings | None = None,
+        credentials: Credentials | None = None,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncLab(environment, settings=settings, clock=clock, **options))
+        super().__init__(AsyncLab(environment, settings=settings, credentials=credentials, clock=clock, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
 
     close = blocking(AsyncLab.close)

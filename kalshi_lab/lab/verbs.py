@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from weakref import WeakSet
+
     from kalshi_lab.clock import Clock
+    from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.store import Store
 
 
 class Verbs:
-    """The session's client, store and clock, under which "now" is the exchange's."""
+    """The session's client, store and clock, under which "now" is the exchange's, and the recordings that it began."""
 
     kalshi: AsyncKalshi
     store: Store
     clock: Clock
+    _recordings: WeakSet[AsyncRecording]
