@@ -61,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A 2xx answer with its JSON body as bytes (empty for 204).
+    """A 2xx answer with its JSON body as bytes (empty for 204 and for writes that are answered with nothing).
 
     `attempts` were needed, `elapsed` seconds passed since the call was made, `received_bytes` came over the wire in the
     last attempt (compressed, where it was), `at` is when the answer was complete, UTC.

@@ -261,7 +261,7 @@ class Door:
         if trip.status not in _OK:
             trip.asked = asked_wait(headers.get("retry-after", ""), headers.get("date", ""), self._clock.now())
             return self._skewed(trip, headers) or from_status(trip, body)
-        if trip.status != _NO_CONTENT or body:
+        if body or (trip.call.method == "GET" and trip.status != _NO_CONTENT):  # a write may have nothing to say
             error = not_json(trip, headers.get("content-type", ""), body)
             if error is not None:
                 return error
