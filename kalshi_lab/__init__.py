@@ -57,6 +57,10 @@ if TYPE_CHECKING:
     from kalshi_lab.grid import Grid
     from kalshi_lab.ingest import Snapshot, SyncResult
     from kalshi_lab.kalshi import AsyncKalshi, AsyncPages, Kalshi, Pages
+    from kalshi_lab.kalshi.live import Stream
+    from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Reconnected
+    from kalshi_lab.kalshi.orders import NewOrder
+    from kalshi_lab.kalshi.stream import AsyncStream
     from kalshi_lab.lab import AsyncLab, Lab
     from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
     from kalshi_lab.portal import run_here
@@ -82,6 +86,10 @@ _PLACES = {
     "grid": ("Grid",),
     "ingest": ("Snapshot", "SyncResult"),
     "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
+    "kalshi.live": ("Stream",),
+    "kalshi.notices": ("Disconnected", "Gap", "Missed", "Reconnected"),
+    "kalshi.orders": ("NewOrder",),
+    "kalshi.stream": ("AsyncStream",),
     "lab": ("AsyncLab", "Lab"),
     "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
     "portal": ("run_here",),
@@ -95,6 +103,7 @@ __all__ = [
     "AsyncKalshi",
     "AsyncLab",
     "AsyncPages",
+    "AsyncStream",
     "AuthFailed",
     "BadPayload",
     "BadRequest",
@@ -108,16 +117,20 @@ __all__ = [
     "Credentials",
     "CursorLoop",
     "Cutoff",
+    "Disconnected",
     "DiskFull",
     "Event",
     "ExchangeStatus",
     "FeeSchedule",
     "Forbidden",
+    "Gap",
     "Grid",
     "Kalshi",
     "Lab",
     "LabError",
     "Market",
+    "Missed",
+    "NewOrder",
     "NotFound",
     "OrderBook",
     "OrderFees",
@@ -126,6 +139,7 @@ __all__ = [
     "Orderbook",
     "Pages",
     "RateLimited",
+    "Reconnected",
     "RequestError",
     "Schedule",
     "SchemaDrift",
@@ -137,6 +151,7 @@ __all__ = [
     "StoreBusy",
     "StoreCorrupt",
     "StoreError",
+    "Stream",
     "SyncResult",
     "Thesis",
     "TimedOut",

@@ -156,7 +156,7 @@ class Kalshi(Session):
     def of(cls, twin: AsyncKalshi) -> Kalshi:
         """The blocking face of a client that is there already: one connection pool and one rate budget for both."""
         made = cls.__new__(cls)
-        made._face(twin)
+        made._face(twin)  # noqa: SLF001 - its own
         return made
 
     def _face(self, twin: AsyncKalshi) -> None:
