@@ -130,6 +130,8 @@ class Credentials:
         raise AttributeError("credentials do not change; make new ones")
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_key_id"):  # as a debugger sees them while they are made
+            return "<Credentials>"
         tail = f" …{self._key_id[-_SHOWN:]}" if len(self._key_id) >= _LONG_ENOUGH else ""
         return f"<Credentials {self._environment or 'any environment'} {self.kind}{tail}>"
 

@@ -13,6 +13,7 @@ from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from kalshi_lab.clock import Clock
+    from kalshi_lab.credentials import Credentials
     from tests.door.raw_server import RawServer
 
 CALL = Call("get_markets", "/markets")
@@ -28,8 +29,15 @@ class Sent:
     """One call's end: its reply or its error, the waits, the events, and the connections still open in the pool."""
 
     def __init__(
-        self, server: RawServer | str, call: Call = CALL, *, clock: Clock | None = None, **changes: Any
+        self,
+        server: RawServer | str,
+        call: Call = CALL,
+        *,
+        clock: Clock | None = None,
+        credentials: Credentials | None = None,
+        **changes: Any,
     ) -> None:
+        self.credentials = credentials
         self.clock = clock or FakeClock()
         self.observer = Observer()
         self.reply: Reply | None = None
@@ -37,7 +45,7 @@ class Sent:
         asyncio.run(self._send(settings_for(server, **changes), call))
 
     async def _send(self, settings: Settings, call: Call) -> None:
-        door = Door(settings, clock=self.clock, observer=self.observer)
+        door = Door(settings, clock=self.clock, observer=self.observer, credentials=self.credentials)
         try:
             self.reply = await door.send(call)
         except LabError as error:
