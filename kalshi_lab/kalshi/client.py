@@ -16,7 +16,7 @@ from kalshi_lab.kalshi.exchange import AsyncExchange, Exchange
 from kalshi_lab.kalshi.fcm import AsyncFcm, Fcm
 from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.incentive_programs import AsyncIncentivePrograms, IncentivePrograms
-from kalshi_lab.kalshi.live import streamed
+from kalshi_lab.kalshi.live import Stream
 from kalshi_lab.kalshi.live_data import AsyncLiveData, LiveDataFamily
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
 from kalshi_lab.kalshi.milestones import AsyncMilestones, Milestones
@@ -29,7 +29,7 @@ from kalshi_lab.kalshi.series import AsyncSeriesFamily, SeriesFamily
 from kalshi_lab.kalshi.stream import AsyncStream
 from kalshi_lab.kalshi.structured_targets import AsyncStructuredTargets, StructuredTargets
 from kalshi_lab.observe import Observer
-from kalshi_lab.portal import AsyncSession, Session, blocking
+from kalshi_lab.portal import AsyncSession, Session, blocking, faced
 from kalshi_lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,6 +182,6 @@ class Kalshi(Session):
         self.fcm = Fcm(twin.fcm)
 
     operations = staticmethod(AsyncKalshi.operations)
-    stream = streamed(AsyncKalshi.stream)
+    stream = faced(AsyncKalshi.stream, Stream)
     check_key = blocking(AsyncKalshi.check_key)
     close = blocking(AsyncKalshi.close)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, cast, overload
+from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import markup
 from kalshi_lab.kalshi.stream import AsyncStream
-from kalshi_lab.portal import Facade, Session, blocking, presented
+from kalshi_lab.portal import Session, blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Self
 
     import polars as pl
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from kalshi_lab.errors import LabError
     from kalshi_lab.kalshi.notices import Gap, Notice
     from kalshi_lab.models.stream import Message
-
-P = ParamSpec("P")
 
 
 class Stream(Session):
@@ -93,28 +90,3 @@ class Stream(Session):
             **{f"{kind} kept": n for kind, n in self._twin.received.types.items()},
         }
         return markup.card("Live stream", facts)
-
-
-class streamed(Generic[P]):
-    """Descriptor: a method that gives an AsyncStream, on the blocking class one that gives a Stream."""
-
-    def __init__(self, method: Callable[Concatenate[Any, P], AsyncStream]) -> None:
-        self._method = method
-        self.__doc__ = method.__doc__
-
-    @overload
-    def __get__(self, facade: None, owner: type) -> streamed[P]: ...
-    @overload
-    def __get__(self, facade: Facade, owner: type) -> Callable[P, Stream]: ...
-
-    def __get__(self, facade: Facade | None, owner: type) -> streamed[P] | Callable[P, Stream]:
-        if facade is None:
-            return self
-        method = self._method
-
-        def call(*args: P.args, **kwargs: P.kwargs) -> Stream:
-            return Stream(method(facade._twin, *args, **kwargs))
-
-        shown = presented(call, method)
-        shown.__signature__ = inspect.signature(shown).replace(return_annotation="Stream")  # type: ignore[attr-defined]
-        return cast("Callable[P, Stream]", shown)

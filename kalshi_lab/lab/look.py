@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.clock import When, moment
 from kalshi_lab.errors import NotFound
-from kalshi_lab.kalshi.live import streamed
+from kalshi_lab.kalshi.live import Stream
 from kalshi_lab.lab.verbs import Verbs
-from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.portal import Facade, blocking, faced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,4 +140,4 @@ class Look(Facade):
     orderbook = blocking(AsyncLook.orderbook)
     trades = blocking(AsyncLook.trades)
     candlesticks = blocking(AsyncLook.candlesticks)
-    stream = streamed(AsyncLook.stream)
+    stream = faced(AsyncLook.stream, Stream)

@@ -14,7 +14,7 @@ from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.errors import UsageError
-from kalshi_lab.kalshi.client import AsyncKalshi
+from kalshi_lab.kalshi.client import AsyncKalshi, Kalshi
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.look import AsyncLook, Look
@@ -34,9 +34,9 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
     `base_url` names one that runs. home: the folder of the store, made if need be. credentials: a key, which streams and your own
-    portfolio need (`kl.Credentials.from_env()`); at an exchange that it starts itself it has one without asking. Further options are
-    those of `Settings`; or give a whole `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that
-    cannot be written.
+    portfolio need (`kl.Credentials.from_env()`); in the sim it gets one, with practice money, without asking. writable: whether
+    `kalshi`, the client that it uses, may write, which orders need. Further options are those of `Settings`; or give a whole
+    `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         *,
         settings: Settings | None = None,
         credentials: Credentials | None = None,
+        writable: bool = False,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -58,8 +59,11 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         machine = clock or SystemClock()
         self.settings = settings if settings.environment != "sim" else self._simulate(settings)
         self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
-        key = credentials or self._practising()
-        self.kalshi = AsyncKalshi(self.settings, credentials=key, clock=machine, exchange_clock=self.clock)
+        if credentials is None and self.settings.environment == "sim":
+            credentials = _practising(self.settings.url)
+        self.kalshi = AsyncKalshi(
+            self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
+        )
         self.store = Store(self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._recordings: WeakSet[AsyncRecording] = WeakSet()
@@ -72,15 +76,6 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
             return settings
         self._simulated = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
         return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
-
-    def _practising(self) -> Credentials | None:
-        """A key with an account at the simulated exchange that this session started; None where it started none."""
-        if self._simulated is None:
-            return None
-        from kalshi_lab.credentials import Credentials
-
-        made = Credentials.generate()
-        return made.with_key_id(self._simulated.account(made.public_pem))
 
     async def close(self) -> None:
         """End the recordings, give back the connections, and stop the simulated exchange that this session started.
@@ -103,6 +98,16 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         return markup.card(type(self).__name__, facts)
 
 
+def _practising(url: str) -> Credentials | None:
+    """A new key with practice money at a simulated exchange; None where the address is not one."""
+    from kalshi_lab.credentials import Credentials
+    from kalshi_lab.sim.process import join
+
+    made = Credentials.generate()
+    key_id = join(url, made.public_pem)
+    return made.with_key_id(key_id) if key_id else None
+
+
 def _simulated_clock(url: str) -> Clock:
     """The simulated exchange's clock: its time is not this machine's."""
     from kalshi_lab.sim.clock import SimulatedClock
@@ -121,11 +126,14 @@ class Lab(Look, Keep, Ask, Think, Session):
         *,
         settings: Settings | None = None,
         credentials: Credentials | None = None,
+        writable: bool = False,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncLab(environment, settings=settings, credentials=credentials, clock=clock, **options))
+        key: dict[str, Any] = {"credentials": credentials, "writable": writable}
+        super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
+        self.kalshi = Kalshi.of(self._twin.kalshi)
 
     close = blocking(AsyncLab.close)
 

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from kalshi_lab.errors import UsageError
 
@@ -232,6 +233,20 @@ def start(
         ],
         timeout,
     )
+
+
+def join(url: str, public_key_pem: str) -> str:
+    """Open an account with practice money at the simulated exchange of an address; its key id, empty where there is no such exchange."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=5)
+    try:
+        wanted = json.dumps({"public_key": public_key_pem, "tier": "prestige", "direct": True})
+        connection.request("POST", "/sim/accounts", wanted, {"Content-Type": "application/json"})
+        return str(json.loads(connection.getresponse().read())["key_id"])
+    except (OSError, ValueError, KeyError, TypeError, HTTPException):
+        return ""
+    finally:
+        connection.close()
 
 
 def check_installed() -> None:
