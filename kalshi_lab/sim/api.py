@@ -11,6 +11,7 @@ from kalshi_lab.sim.catalog import NUMBER, SERIES, Spec
 from kalshi_lab.sim.desk.display import Display, Merged
 from kalshi_lab.sim.listing import Listing, page
 from kalshi_lab.sim.queries import Query, bad, missing
+from kalshi_lab.sim.reference.milestones import Milestones
 from kalshi_lab.sim.render import Json, Levels, Renderer, archived_candle, empty_book, live_candle
 from kalshi_lab.sim.static import COSTS, exchange_status, fee_changes, overrides, schedule
 from kalshi_lab.sim.wire import DAY, SECOND, count, moment, price
@@ -30,6 +31,7 @@ class Api:
     def __init__(self, world: World, now: Callable[[], int]) -> None:
         self.world, self.now = world, now
         self.renderer, self.listing = Renderer(world), Listing(world)
+        self.milestones = Milestones(world, now)
         self.display: Display | None = None
 
     def attach(self, display: Display) -> None:
@@ -236,7 +238,7 @@ class Api:
         places, cursor = page(query, "/events", self.listing.series_events(query, now), limit)
         found: Json = {"events": self._events(query, places.tolist()), "cursor": cursor}
         if query.flag("with_milestones"):
-            found["milestones"] = []
+            found["milestones"] = self.milestones.around(self.world.event_order[places].tolist(), now)
         return found
 
     def combo_events(self, query: Query) -> Json:

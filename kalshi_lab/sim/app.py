@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from kalshi_lab.sim import reference
 from kalshi_lab.sim.control import Control
 from kalshi_lab.sim.delivery import SMALL, Wire, as_json, compressed, damaged
 from kalshi_lab.sim.desk.calls import Call, Reply, Signed
@@ -24,6 +25,7 @@ from kalshi_lab.sim.feed.socket import Socket
 from kalshi_lab.sim.hub import Hub
 from kalshi_lab.sim.process import PREFIX
 from kalshi_lab.sim.queries import Query, Refused, bad
+from kalshi_lab.sim.reference.combos import Combos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +83,8 @@ class Application:
         self.api, self.clock, self.delay, self.pages = api, clock, delay, pages
         self.hub = Hub()
         self.desk = Desk(api, self.hub, bucket)
-        self.routes = [*routes(api), *self.desk.routes()]
+        combos = Combos(api)
+        self.routes = [*routes(api), *reference.routes(api, combos), *self.desk.routes()]
         self.faults, self.wire = Switchboard(), Wire()
         self.streams = Socket(Feed(api, clock, self.hub), self.desk.keys, self.wire)
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)

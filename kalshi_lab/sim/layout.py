@@ -17,9 +17,9 @@ _SHAPES = np.array([("ladder", "above", "game", "binary", "combo").index(spec.sh
 LADDER, ABOVE, GAME, BINARY, COMBINED = range(5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Events:
-    """One row an event; times in microseconds."""
+    """One row an event; times in microseconds. Rows come at the end only; who keeps what follows from them is told by World.grew."""
 
     series: Ints
     shape: Ints
@@ -47,7 +47,7 @@ class Events:
         return len(self.series)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Markets:
     """One row a market: YES wins when low <= hidden value < high. `legs` and `sides` are filled for combos, else -1."""
 
@@ -85,7 +85,7 @@ def _events(seed: int, drafts: list[Draft]) -> Events:
     }
     real = {name: np.array(columns[name], dtype=np.float64) for name in ("center", "width", "strike", "step")}
     rows = np.arange(len(drafts))
-    determined, settled = _settlement(seed, rows, at["close"], whole["lag"], whole["timer"])
+    determined, settled = settlement(seed, rows, at["close"], whole["lag"], whole["timer"])
     return Events(
         series=whole["series"], shape=_SHAPES[whole["series"]], open=at["open"], close=at["close"], horizon=at["horizon"],
         shown_close=at["shown_close"], created=at["created"] + _jitter(seed, 1, rows), determined=determined, settled=settled,
@@ -99,7 +99,8 @@ def _jitter(seed: int, what: int, rows: Ints) -> Ints:
     return (uniform(seed, _TIMING, what, rows) * 30 * SECOND).astype(np.int64)
 
 
-def _settlement(seed: int, rows: Ints, close: Ints, lag: Ints, timer: Ints) -> tuple[Ints, Ints]:
+def settlement(seed: int, rows: Ints, close: Ints, lag: Ints, timer: Ints) -> tuple[Ints, Ints]:
+    """When events are determined and settled."""
     determined = close + lag * SECOND + _jitter(seed, 2, rows)
     return determined, determined + timer * SECOND + _jitter(seed, 3, rows) // 8
 
@@ -174,7 +175,7 @@ def _combo_events(planner: Planner, events: Events, markets: Markets, legs: Ints
     )
     zero, nought = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
     timer = zero + COMBO.timer
-    determined, settled = _settlement(planner.seed, rows, close, zero + COMBO.lag, timer)
+    determined, settled = settlement(planner.seed, rows, close, zero + COMBO.lag, timer)
     return Events(
         series=zero + NUMBER[COMBO.ticker], shape=zero + COMBINED, open=opened, close=close, horizon=close,
         shown_close=close + 3 * 86_400 * SECOND,

@@ -62,12 +62,19 @@ class Names:
 
     def __init__(self, seed: int, events: Events, markets: Markets) -> None:
         self.seed, self.events, self.markets = seed, events, markets
-        self._floors = floors(events, markets.event, markets.place)
-        self._tickers = [self._event_ticker(row) for row in range(len(events))]
-        self._rows = {ticker: row for row, ticker in enumerate(self._tickers)}
+        self._tickers: list[str] = []
+        self._rows: dict[str, int] = {}
+        self.grew()
         self.event = lru_cache(maxsize=20_000)(self._event)
         self.text = lru_cache(maxsize=20_000)(self._text)
-        self._team = lru_cache(maxsize=1_000)(self._team_identifier)
+        self.team = lru_cache(maxsize=1_000)(self._team_identifier)
+
+    def grew(self) -> None:
+        """Name the events that are new."""
+        self._floors = floors(self.events, self.markets.event, self.markets.place)
+        for row in range(len(self._tickers), len(self.events)):
+            self._tickers.append(self._event_ticker(row))
+            self._rows[self._tickers[-1]] = row
 
     def spec(self, event: int) -> Spec:
         """The series of an event."""
@@ -197,7 +204,7 @@ class Names:
     def _game(self, event: int, market: int) -> MarketText:
         (_, away), (_, home) = self.teams(event)
         spec, (code, city) = self.spec(event), self.teams(event)[1 - int(self.markets.place[market])]
-        custom = {f"{spec.league}_team": self._team(int(self.events.series[event]), code)}
+        custom = {f"{spec.league}_team": self.team(int(self.events.series[event]), code)}
         rules = f"The market resolves to Yes when {city} wins the {spec.subject} {away} at {home} ({self.event(event).sub_title})."
         details = f"A game that is called off and not replayed within two days resolves to a fair price. {_DISCLAIMER}"
         title = f"{away} at {home} Winner?"

@@ -107,6 +107,12 @@ class Quotes:
         """YES bids and NO bids as (price, contracts), ascending: the best is the last."""
         return self.books(np.array([market]), np.array([step]), now)[0]
 
+    def grew(self) -> None:
+        """Make room for new markets in what stirs the sizes."""
+        if self.extra is not None:
+            missing = len(self.markets) - len(self.extra)
+            self.extra = np.concatenate([self.extra, np.zeros((missing, 2, DEPTH), dtype=np.int64)])
+
     def books(self, market: Ints, step: Ints, now: int) -> list[tuple[Levels, Levels]]:
         """As `book`, of many markets."""
         bid, ask = self.best(market, step)

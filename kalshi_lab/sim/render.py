@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Levels = list[tuple[int, int]]
 _TRADE = 0x5452
-_RANGES = {name: [{"start": a, "end": b, "step": c} for a, b, c in bands] for name, bands in GRIDS.items()}
+RANGES = {name: [{"start": a, "end": b, "step": c} for a, b, c in bands] for name, bands in GRIDS.items()}
 _IMAGES = "https://kalshi-public-docs.s3.amazonaws.com/series-images-webp"
 _TERMS = "https://assets.kalshi.com"
 
@@ -134,7 +134,7 @@ class Renderer:
             "no_sub_title": text.yes,
             "notional_value_dollars": "1.0000",
             "price_level_structure": spec.grid,
-            "price_ranges": _RANGES[spec.grid],
+            "price_ranges": RANGES[spec.grid],
             "rules_primary": text.rules,
             "rules_secondary": text.details,
             "settlement_bounds_type": "default",

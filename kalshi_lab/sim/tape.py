@@ -95,6 +95,11 @@ class Tape:
         merged = Trades(*(np.concatenate([getattr(block, name) for block in blocks]) for name in Trades.__slots__))
         return merged.at(np.argsort(merged.time, kind="stable"))
 
+    def grew(self) -> None:
+        """Make the last block of markets, and the list of all trades, anew when they are needed."""
+        self.__dict__.pop("everything", None)
+        self._blocks.pop((len(self.markets) - 1) // BLOCK, None)
+
     def _key(self, market: Ints | int, time: int) -> Ints:
         return np.asarray(market % BLOCK) * _SHIFT + time
 

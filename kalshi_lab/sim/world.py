@@ -94,6 +94,15 @@ class World:
         """What YES pays in the end, in dollars: 0, 1, or something between for a cancelled game."""
         return float(self.payouts[self._row(ticker)]) / 10_000
 
+    def grew(self) -> None:
+        """Take in rows that were appended to the columns."""
+        for name in ("payouts", "order", "event_order"):
+            self.__dict__.pop(name, None)
+        self.event_status.cache_clear()
+        self.names.grew()
+        self.quotes.grew()
+        self.tape.grew()
+
     def _row(self, ticker: str) -> int:
         row = self.names.find_market(ticker)
         if row is None:
