@@ -37,6 +37,15 @@ def _protocol(wire: Wire) -> type[asyncio.Protocol]:
     return Noted
 
 
+def config(application: Application) -> uvicorn.Config:
+    """How uvicorn serves the exchange; heartbeats are the exchange's own, since uvicorn's pings have other bodies."""
+    return uvicorn.Config(
+        application, http=_protocol(application.wire), lifespan="off", log_level="critical", access_log=False,
+        ws="websockets-sansio", ws_ping_interval=None, timeout_keep_alive=75, timeout_graceful_shutdown=1,
+        server_header=False, date_header=False,
+    )  # fmt: skip
+
+
 def serve(application: Application, port: int, *, with_parent: bool) -> None:
     """Listen until a signal comes or, `with_parent`, standard input ends. Prints one line of JSON with url and port."""
     # named as TCP, or asyncio leaves Nagle's algorithm on and each answer waits 40 ms for an acknowledgement
@@ -44,12 +53,7 @@ def serve(application: Application, port: int, *, with_parent: bool) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(1024)
-        config = uvicorn.Config(
-            application, http=_protocol(application.wire), lifespan="off", log_level="critical", access_log=False,
-            ws="websockets-sansio", ws_ping_interval=None, timeout_keep_alive=75,
-            timeout_graceful_shutdown=1, server_header=False, date_header=False,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(application))
         if with_parent:
             threading.Thread(target=_until_orphaned, args=(server,), daemon=True).start()
         where = listener.getsockname()[1]

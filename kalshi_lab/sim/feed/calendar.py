@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,14 +31,19 @@ class Calendar:
     def __init__(self, renderer: Renderer) -> None:
         self.renderer, self.world = renderer, renderer.world
         self._fees = [(int(self._at(change)), change) for change in overrides(self.world)]
+        self._known: tuple[int, tuple[Ints, Ints, Ints]] = -1, (np.empty(0, dtype=np.int64),) * 3
 
     @staticmethod
     def _at(change: Json) -> int:
         return microseconds(datetime.fromisoformat(change["scheduled_ts"]))
 
-    @cached_property
     def _dates(self) -> tuple[Ints, Ints, Ints]:
         """Times, what happens, and to which event (or place in the list of fee changes), by time."""
+        if self._known[0] != len(self.world.events):
+            self._known = len(self.world.events), self._sorted()
+        return self._known[1]
+
+    def _sorted(self) -> tuple[Ints, Ints, Ints]:
         events = self.world.events
         rows = np.arange(len(events))
         paused, moved = rows[events.pause_start > 0], rows[events.shown_close != events.close]
@@ -55,7 +59,12 @@ class Calendar:
 
     def between(self, before: int, now: int) -> Iterator[Message]:
         """The messages of what happened after `before` and up to `now`, in order."""
-        times, kinds, which = self._dates
+        known = self._known[0]
+        times, kinds, which = self._dates()
+        for event in range(known, len(self.world.events)) if known >= 0 else ():
+            # a client made it, at a time that may be told already
+            if self.world.events.created[event] <= before:
+                yield from self._messages(now, CREATED, event)
         first, last = np.searchsorted(times, (before, now), side="right").tolist()
         for place in range(first, last):
             yield from self._messages(int(times[place]), int(kinds[place]), int(which[place]))

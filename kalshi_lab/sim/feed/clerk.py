@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ class Clerk:
 
     def __init__(self, feed: Feed) -> None:
         self.feed, self.world = feed, feed.world
+        self._ids: dict[str, int] = {}
 
     async def answer(self, connection: Connection, text: str) -> None:
         """Carry out one command, or say why not."""
@@ -62,8 +62,7 @@ class Clerk:
         }  # fmt: skip
         first, names = command.flag("send_initial_snapshot"), {name: self._names(command, name) for name in channels}
         if "trade" in channels or "ticker" in channels:
-            # made once for a world, and too long for the loop
-            await asyncio.to_thread(lambda: self.world.tape.everything)
+            await self.feed.tape()
         for channel in channels:
             chosen = set(rows) if rows and channel in MARKET_CHANNELS else None
             known = connection.on(channel)
@@ -124,7 +123,8 @@ class Clerk:
             return self._found(command.one_or_several("market_ticker")), False
         if channels != ["ticker"] or command.one_or_several("market_ticker"):
             raise Rejected(11, "market ids are for the ticker channel, without tickers")
-        rows = [self._by_id.get(one) for one in dict.fromkeys(ids)]
+        known = self._by_id()
+        rows = [known.get(one) for one in dict.fromkeys(ids)]
         if None in rows:
             raise Rejected(11, "unknown market id", market_id=ids[rows.index(None)])
         return [row for row in rows if row is not None], True
@@ -135,9 +135,10 @@ class Clerk:
             raise Rejected(11, "unknown market ticker", market_tickers=strange)
         return [row for row in rows.values() if row is not None]
 
-    @cached_property
     def _by_id(self) -> dict[str, int]:
-        return {messages.market_id(self.world.seed, row): row for row in range(len(self.world.markets))}
+        for row in range(len(self._ids), len(self.world.markets)):
+            self._ids[messages.market_id(self.world.seed, row)] = row
+        return self._ids
 
     def _within(self, connection: Connection, rows: list[int]) -> None:
         held = sum(len(one.rows or ()) for one in connection.subscriptions.values())

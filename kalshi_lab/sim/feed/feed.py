@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.desk.keys import Caller
     from kalshi_lab.sim.hub import Hub
     from kalshi_lab.sim.render import Json
+    from kalshi_lab.sim.tape import Trades
     from kalshi_lab.sim.virtual import VirtualClock
 
 TICK = 0.1
@@ -181,11 +182,17 @@ class Feed:
             await asyncio.sleep(TICK / 10)
             self._patience -= TICK / 10
 
+    async def tape(self) -> Trades:
+        """All trades of the world; making them anew after markets were added takes too long for the loop."""
+        if "everything" not in vars(self.world.tape):
+            await asyncio.to_thread(lambda: self.world.tape.everything)
+        return self.world.tape.everything
+
     async def _trades(self, before: int, now: int) -> set[int]:
         """Send the tape's trades after `before`; gives the markets in which there were any."""
         if not self.listeners("trade") and not self.listeners("ticker"):
             return set()
-        tape = self.world.tape.everything
+        tape = await self.tape()
         first, last = np.searchsorted(tape.time, (before, now), side="right").tolist()
         for start in range(first, last, SLICE):
             part = tape.at(slice(start, min(start + SLICE, last)))

@@ -44,7 +44,8 @@ class Tickers:
     def moved(self, now: int) -> set[int]:
         """The events whose markets' quotes may differ from what they were at the last call."""
         steps, minute = self._step(now), now // MINUTE
-        found = steps != self._steps
+        new = np.full(len(steps) - len(self._steps), -1, dtype=np.int64)
+        found = steps != np.concatenate([self._steps, new])
         if minute != self._minute:
             found |= np.isin(self.world.event_status(now), (ACTIVE, INACTIVE))
         self._steps, self._minute = steps, minute
