@@ -152,13 +152,6 @@ class Kalshi(Session):
     ) -> None:
         self._face(AsyncKalshi(settings, credentials=credentials, writable=writable, clock=clock, **options))
 
-    @classmethod
-    def of(cls, twin: AsyncKalshi) -> Kalshi:
-        """The blocking face of a client that is there already: one connection pool and one rate budget for both."""
-        made = cls.__new__(cls)
-        made._face(twin)  # noqa: SLF001 - its own
-        return made
-
     def _face(self, twin: AsyncKalshi) -> None:
         super().__init__(twin)
         self.settings = twin.settings
@@ -185,3 +178,10 @@ class Kalshi(Session):
     stream = faced(AsyncKalshi.stream, Stream)
     check_key = blocking(AsyncKalshi.check_key)
     close = blocking(AsyncKalshi.close)
+
+
+def face(twin: AsyncKalshi) -> Kalshi:
+    """The blocking face of a client that is there already: one connection pool and one rate budget for both."""
+    made = Kalshi.__new__(Kalshi)
+    made._face(twin)  # noqa: SLF001 - its own
+    return made

@@ -14,7 +14,7 @@ from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.errors import UsageError
-from kalshi_lab.kalshi.client import AsyncKalshi, Kalshi
+from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.look import AsyncLook, Look
@@ -133,7 +133,7 @@ class Lab(Look, Keep, Ask, Think, Session):
         key: dict[str, Any] = {"credentials": credentials, "writable": writable}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
-        self.kalshi = Kalshi.of(self._twin.kalshi)
+        self.kalshi = face(self._twin.kalshi)
 
     close = blocking(AsyncLab.close)
 
