@@ -65,6 +65,7 @@ class Intake:
         elif isinstance(item, Disconnected):
             self.disconnected()
         elif isinstance(item, Reconnected):
+            self._connection = item.connection
             self._back()
 
     def disconnected(self) -> None:
@@ -134,7 +135,7 @@ class Intake:
         """The connection stands again and everything is subscribed: the gap ends, even where there is no room."""
         if not self.connected:
             self.connected = True
-            self._put(Back(self.frame))
+            self._put(Back(self._number()))
 
     def _drop(self, number: int, lost: int) -> None:
         self._behind = self._behind or Break(number, "behind", lost=0)

@@ -12,7 +12,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from kalshi_lab import markup
-from kalshi_lab.errors import LabError
+from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.ingest.intake import Intake
 from kalshi_lab.ingest.recording_writer import Writer
 from kalshi_lab.observe import new_request_id
@@ -108,8 +108,8 @@ class AsyncRecording(AsyncSession):
 
     async def start(self) -> AsyncRecording:
         """Find the markets, subscribe, and enter the recording in the store; UsageError where there is no such market."""
-        if self._tasks:
-            return self
+        if self.state != "not started":
+            raise UsageError("a recording is started once", hint="Make a new one with lab.record(...)")
         self._writer.tickers = await self._wanted.markets(self._kalshi)
         self._stream = await self._open(self._writer.tickers).open()
         try:
@@ -124,7 +124,7 @@ class AsyncRecording(AsyncSession):
 
     async def stop(self) -> AsyncRecording:
         """End it: what arrived is written, and the recording marked as ended. Raises StoreError where that cannot be done."""
-        if self._tasks and self.state != "stopped":
+        if self._tasks:
             receiving, writing = self._tasks
             try:
                 await self._stream.close()
@@ -181,7 +181,7 @@ class AsyncRecording(AsyncSession):
             _let_go(self._lock)
 
     async def _cancel(self) -> None:
-        tasks = [*self._tasks, *self._aside]
+        tasks, self._tasks = [*self._tasks, *self._aside], []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

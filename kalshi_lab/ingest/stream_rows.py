@@ -91,7 +91,7 @@ class Numbered(NamedTuple):
 
 
 class Back(NamedTuple):
-    """The connection stands again and everything is subscribed; `frame` is the number given last."""
+    """The connection stands again and everything is subscribed; numbered like a frame."""
 
     frame: int
 

@@ -72,6 +72,11 @@ class Desk:
             {"market_ticker": ticker, "market_id": "u", "price_dollars": f"{price:.4f}", "delta_fp": f"{change:.2f}", "side": side},
         )  # fmt: skip
 
+    def change(self, ticker: str) -> bytes:
+        """The same, a little later."""
+        self.tick()
+        return self.delta(ticker)
+
     def trade(self, ticker: str, sid: int = 2) -> bytes:
         number = f"trade-{len(self.trades):06d}"
         self.trades.append(number)

@@ -97,14 +97,11 @@ def test_trades_missed_meanwhile_are_brought_by_rest(new_lab: Callable[[], kl.La
         upset.stream_faults("drop")
         wait(lambda: upset.stream_log()["counts"].get("refused", 0) >= 1)
         upset.advance(3600)  # nobody listens
-        wait(lambda: lab.sql("SELECT count(*) FROM gaps WHERE backfilled > 0").item() == 1, 40)
+        wait(lambda: lab.sql("SELECT count(*) FROM gaps WHERE backfilled > 0").item() == 1)
         upset.advance(1800)
-        wait(lambda: truth.arrived(upset, recording, lost=10**9) and recording.stats.waiting == 0)
-    missed, gap = recording.stats.backfilled, lab.table("gaps").to_dicts()[0]
-    assert missed == gap["backfilled"] > 0
-    wanted = lab.trades(since=upset.now(), limit=0)
-    rows = lab.sql("SELECT trade_id, ticker FROM trades").rows()
-    assert len({trade for trade, _ in rows}) == len(rows)
-    first, last = lab.sql("SELECT min(started_at), max(ended_at) FROM recordings").row(0)
+    rows = lab.sql("SELECT trade_id FROM trades").rows()
+    assert len(set(rows)) == len(rows)
+    assert lab.table("gaps")["backfilled"].to_list() == [recording.stats.backfilled]
+    first, last = lab.sql("SELECT started_at, ended_at FROM recordings").row(0)
     wanted = [lab.trades(name, since=first, until=last, limit=None) for name in busy]
-    assert {trade for frame in wanted for trade in frame["trade_id"]} == {trade for trade, _ in rows}
+    assert {trade for frame in wanted for trade in frame["trade_id"]} == {trade for (trade,) in rows}
