@@ -45,6 +45,7 @@ class Feed:
         self.connections: dict[int, Connection] = {}
         self.channels: dict[str, dict[Subscription, None]] = {}
         self.stirred: tuple[float, list[int] | None] = 0.0, None
+        self.ticks = 0
         self._at, self._owed, self._stirred_at, self._patience = 0, 0.0, 0.0, 0.0
         self._dirty: set[int] = set()
         self._flushing = False
@@ -155,6 +156,7 @@ class Feed:
         async with self._lock:
             if not self.connections:
                 return
+            self.ticks += 1
             before, self._at = self._at, self.clock.now()
             now = self._at
             self._patience = _PATIENCE if now - before > _LEAP else 0.0

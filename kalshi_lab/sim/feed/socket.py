@@ -15,6 +15,7 @@ from kalshi_lab.sim.delivery import as_json
 from kalshi_lab.sim.faults import error_body
 from kalshi_lab.sim.feed.clerk import Clerk
 from kalshi_lab.sim.feed.commands import ERRORS
+from kalshi_lab.sim.feed.faults import StreamFault
 from kalshi_lab.sim.feed.feed import TICK
 from kalshi_lab.sim.feed.session import Connection, Frame
 from kalshi_lab.sim.queries import Refused
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from kalshi_lab.sim.delivery import Wire
     from kalshi_lab.sim.desk.keys import Caller, Keyring
-    from kalshi_lab.sim.feed.faults import StreamFault
     from kalshi_lab.sim.feed.feed import Feed
 
 PATH = "/trade-api/ws/v2"
@@ -85,7 +85,12 @@ class Socket:
             began = time.monotonic()
             self._keep(began, began - last)
             last = began
-            await self.feed.tick()
+            try:
+                await self.feed.tick()
+            except Exception:
+                # nobody must wait for frames that will never come
+                self.spoil(StreamFault("close", code=1011))
+                raise
             await asyncio.sleep(max(TICK / 5, TICK - (time.monotonic() - began)))
 
     def _keep(self, now: float, passed: float) -> None:

@@ -27,6 +27,19 @@ PATIENCE = 20.0
 Frame = dict[str, Any]
 
 
+def public_pem(private: ed25519.Ed25519PrivateKey) -> str:
+    """The public half."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def signed(private: ed25519.Ed25519PrivateKey, key: str, method: str, path: str) -> dict[str, str]:
+    """The three headers."""
+    stamp = str(int(time.time() * 1000))
+    made = base64.b64encode(private.sign(f"{stamp}{method}{path}".encode())).decode()
+    return {"KALSHI-ACCESS-KEY": key, "KALSHI-ACCESS-TIMESTAMP": stamp, "KALSHI-ACCESS-SIGNATURE": made}
+
+
 @dataclass
 class Member:
     """An account of an exchange: its signed requests and its streams."""
@@ -36,18 +49,14 @@ class Member:
     key: str = ""
 
     def __post_init__(self) -> None:
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        pem = self.private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
-        self.key = self.exchange.account(pem, tier="prestige", direct=True)
+        self.key = self.exchange.account(public_pem(self.private), tier="prestige", direct=True)
 
     def headers(self, method: str, path: str) -> dict[str, str]:
-        stamp = str(int(time.time() * 1000))
-        signed = base64.b64encode(self.private.sign(f"{stamp}{method}{path}".encode())).decode()
-        return {"KALSHI-ACCESS-KEY": self.key, "KALSHI-ACCESS-TIMESTAMP": stamp, "KALSHI-ACCESS-SIGNATURE": signed}
+        return signed(self.private, self.key, method, path)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        signed = self.headers(method, f"/trade-api/v2{path}")
-        response = httpx.request(method, self.exchange.url + path, json=body, headers=signed, trust_env=False)
+        headers = self.headers(method, f"/trade-api/v2{path}")
+        response = httpx.request(method, self.exchange.url + path, json=body, headers=headers, trust_env=False)
         assert response.status_code < 300, response.text
         return response.json()
 
