@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
-from kalshi_lab.errors import BrokenResponse, Conflict, OrderUnknown, TimedOut, Unavailable, UsageError, one_of
+from kalshi_lab import frames
+from kalshi_lab.errors import Conflict, OrderUnknown, RequestError, UsageError, one_of
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.family import Family, envelope, read
+from kalshi_lab.kalshi.family import Family, envelope
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, paged
+from kalshi_lab.models.fields import columns
 from kalshi_lab.models.order import Order, OrderResult, QueuePosition
 from kalshi_lab.portal import Facade, blocking
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from kalshi_lab.clock import When
-    from kalshi_lab.errors import RequestError
+    from kalshi_lab.door import Reply
 
 PAGE = 1000
 MOST_EVENTS = 10
@@ -149,11 +151,14 @@ class AsyncOrders(Family):
         """
         made = call("create_order_v2", body=params.body(**self._fields(order)))
         try:
-            return await self._object(OrderResult, made)
-        except Conflict as error:
+            reply = await self._send(made)
+        except RequestError as error:
+            if not error.may_have_happened:
+                raise
+            if not isinstance(error, Conflict):
+                raise _unknown(order, error) from error
             return await self._found(order, error)
-        except (TimedOut, Unavailable, BrokenResponse) as error:
-            raise _unknown(order, error) from error
+        return result(reply, client_order_id=order.client_order_id)
 
     def _fields(self, order: NewOrder) -> dict[str, Any]:
         expires = order.expiration_time
@@ -161,8 +166,6 @@ class AsyncOrders(Family):
 
     async def _found(self, order: NewOrder, error: Conflict) -> OrderResult:
         """The order that an earlier attempt placed, under the same client id."""
-        if error.attempts == 1:
-            raise error
         async for placed in self.list(ticker=order.ticker, since="1h"):
             if placed.client_order_id == order.client_order_id:
                 return OrderResult(
@@ -189,7 +192,7 @@ class AsyncOrders(Family):
             exchange_index=params.shard(shard),
             market_ticker=params.filtered(ticker),
         )
-        return await self._object(OrderResult, call("cancel_order_v2", asked, order_id=order_id))
+        return result(await self._send(call("cancel_order_v2", asked, order_id=order_id)), order_id=order_id)
 
     async def cancel_batch(
         self, order_ids: Sequence[str], *, ticker: str | None = None, subaccount: int | None = None
@@ -203,7 +206,8 @@ class AsyncOrders(Family):
 
     async def _results(self, asked: Any) -> tuple[OrderResult, ...]:
         reply = await self._send(asked)
-        return tuple(read(OrderResult, reply, row) for row in envelope(reply, "orders")["orders"] or [])
+        rows = envelope(reply, "orders")["orders"] or []
+        return tuple(lenient(row) for row in rows)
 
     async def cancel_all(self, *, subaccount: int | None = None) -> None:
         """Cancel all resting orders; the exchange may also catch those placed within the next minute."""
@@ -241,7 +245,8 @@ class AsyncOrders(Family):
             exchange_index=params.shard(shard),
         )
         asked = params.given(subaccount=params.subaccount(subaccount))
-        return await self._object(OrderResult, call("amend_order_v2", asked, body=sent, order_id=order_id))
+        made = call("amend_order_v2", asked, body=sent, order_id=order_id)
+        return result(await self._send(made), order_id=order_id)
 
     async def decrease(
         self,
@@ -265,7 +270,30 @@ class AsyncOrders(Family):
             market_ticker=params.filtered(ticker),
         )
         asked = params.given(subaccount=params.subaccount(subaccount))
-        return await self._object(OrderResult, call("decrease_order_v2", asked, body=sent, order_id=order_id))
+        made = call("decrease_order_v2", asked, body=sent, order_id=order_id)
+        return result(await self._send(made), order_id=order_id)
+
+
+def result(reply: Reply, **known: str | None) -> OrderResult:
+    """What a write answered; `known` fills in what it left out, since the id of a live order is what counts.
+
+    The write is done, so an answer in another form than expected is no failure: flat or under `order`, with fields that cannot be
+    read kept in `model_extra`.
+    """
+    row = envelope(reply)
+    inner = row.pop("order", None)
+    return lenient({**known, **(inner if isinstance(inner, dict) else {}), **row})
+
+
+def lenient(row: Any) -> OrderResult:
+    """One result, whatever of it can be read."""
+    fields = dict(row) if isinstance(row, dict) else {"answer": row}
+    try:
+        made: OrderResult = frames.one(OrderResult, fields)
+    except ValueError:
+        names = {column.wires[0] for column in columns(OrderResult)} - {"order_id", "client_order_id"}
+        made = frames.one(OrderResult, {f"raw_{name}" if name in names else name: fields[name] for name in fields})
+    return made
 
 
 def _unknown(order: NewOrder, error: RequestError) -> OrderUnknown:
