@@ -31,6 +31,7 @@ SAID = {
     "ended": "the recorder stopped without notice",
 }
 EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+LAST = 2**62  # no frame has this number
 TICK = timedelta(microseconds=1)
 SHOWN = 10
 
@@ -86,11 +87,12 @@ class AsyncReplay:
         spans = await recorded.recorded_books(self._store, self.ticker)
         if not spans:
             raise await _never(self._store, self.ticker)
+        breaks = await recorded.breaks(self._store, [span["recording"] for span in spans], self.ticker)
         past = None
         for part in _parts(spans, self.start, self.end):
             if past is not None and part.hole is not None:
                 yield _hole(past, part.hole)
-            past = Past(self.ticker, await recorded.breaks(self._store, part.recording, self.ticker))
+            past = Past(self.ticker, breaks[part.recording])
             async for steps in self._part(past, part):
                 yield steps
 
@@ -100,10 +102,10 @@ class AsyncReplay:
         after = before if bounds["snapshot"] is None else bounds["snapshot"] - 1
         async for rows in _changes(self._store, part.recording, self.ticker, after, before):
             _exhaust(past.steps(rows))
-        _exhaust(past.gaps(before, part.start - TICK))
+        _exhaust(past.gaps(LAST, part.start - TICK))
         async for rows in _changes(self._store, part.recording, self.ticker, before, last):
             yield past.steps(rows)
-        yield past.gaps(2**62, part.end - TICK)
+        yield past.gaps(LAST, part.end - TICK)
 
     async def __aiter__(self) -> AsyncIterator[Step]:
         async for steps in self.steps():
@@ -153,7 +155,7 @@ async def book(store: Store, clock: Clock, ticker: str, at: When | None) -> Orde
 
 async def _built(store: Store, ticker: str, at: datetime, found: Sequence[dict[str, Any]]) -> OrderBook:
     """The book from the recording that knows it without a gap, or else from the one with the latest snapshot."""
-    known = {row["recording"]: await recorded.breaks(store, row["recording"], ticker) for row in found}
+    known = await recorded.breaks(store, [row["recording"] for row in found], ticker)
     fresh = [
         row for row in found if at <= row["kept_until"] and not _broken(known[row["recording"]], row["snapshot"], at)
     ]
@@ -162,7 +164,7 @@ async def _built(store: Store, ticker: str, at: datetime, found: Sequence[dict[s
     past = Past(ticker, [gap for gap in known[name] if gap["frame"] > chosen["snapshot"]])
     async for rows in _changes(store, name, ticker, chosen["snapshot"] - 1, chosen["last"]):
         _exhaust(past.steps(rows))
-    _exhaust(past.gaps(2**62, at))
+    _exhaust(past.gaps(LAST, at))
     if at > chosen["kept_until"] and not past.book.stale:
         past.book.mark_stale(f"nothing was recorded after {_shown(chosen['kept_until'])}")
     return past.book

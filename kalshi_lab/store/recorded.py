@@ -47,14 +47,14 @@ SELECT before, last, (
 ) AS snapshot FROM bounds
 """
 
-CHANGES = f"""
+CHANGES = """
 SELECT frame, sid, seq, time, epoch_ms(time) AS ms, side, price::VARCHAR AS price, delta::VARCHAR AS delta, yes_levels, no_levels
-FROM book_changes WHERE recording = $1 AND ticker = $2 AND frame > $3 AND frame <= $4 ORDER BY frame LIMIT {CHUNK}
+FROM book_changes WHERE recording = $1 AND ticker = $2 AND frame > $3 AND frame <= $4 ORDER BY frame LIMIT $5
 """
 
 BREAKS = """
-SELECT frame, reason, since FROM gaps
-WHERE recording = $1 AND (channel IS NULL OR channel = 'orderbook_delta') AND (tickers IS NULL OR list_contains(tickers, $2))
+SELECT recording, frame, reason, since FROM gaps
+WHERE list_contains($1, recording) AND (channel IS NULL OR channel = 'orderbook_delta') AND (tickers IS NULL OR list_contains(tickers, $2))
 ORDER BY frame
 """
 
@@ -184,12 +184,15 @@ async def changes_between(store: Store, recording: str, ticker: str, start: date
 
 async def changes(store: Store, recording: str, ticker: str, after: int, last: int) -> list[tuple[Any, ...]]:
     """The next changes of a book after a frame, up to another: `CHUNK` of them at most, as `CHANGES` selects them."""
-    return (await store.read(CHANGES, [recording, ticker, after, last])).rows()
+    return (await store.read(CHANGES, [recording, ticker, after, last, CHUNK])).rows()
 
 
-async def breaks(store: Store, recording: str, ticker: str) -> list[dict[str, Any]]:
-    """The gaps of a recording that concern a market's book, in the order of arrival: frame, reason, since."""
-    return (await store.read(BREAKS, [recording, ticker])).to_dicts()
+async def breaks(store: Store, recordings: Sequence[str], ticker: str) -> dict[str, list[dict[str, Any]]]:
+    """The gaps of recordings that concern a market's book, each in the order of arrival: frame, reason, since."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in recordings}
+    for row in (await store.read(BREAKS, [list(recordings), ticker])).to_dicts():
+        found[row["recording"]].append(row)
+    return found
 
 
 async def recorded_books(store: Store, ticker: str | None = None) -> list[dict[str, Any]]:

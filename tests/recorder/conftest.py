@@ -46,7 +46,9 @@ def recording_on(tmp_path: Path) -> Any:
             async with recording:
                 yield lab, recording, stream
 
-    return open_one
+    at_home: Any = open_one
+    at_home.home = tmp_path
+    return at_home
 
 
 @pytest.fixture(scope="module")
