@@ -45,7 +45,7 @@ class Feed:
         self.connections: dict[int, Connection] = {}
         self.channels: dict[str, dict[Subscription, None]] = {}
         self.stirred: tuple[float, list[int] | None] = 0.0, None
-        self.ticks = 0
+        self.ticks = self._joined = 0
         self._at, self._owed, self._stirred_at, self._patience = 0, 0.0, 0.0, 0.0
         self._dirty: set[int] = set()
         self._flushing = False
@@ -60,9 +60,9 @@ class Feed:
         if not self.connections:
             self._at, self._stirred_at = self.clock.now(), time.monotonic()
             self.tickers.start(self._at)
-        number = self.log.counts["connections"]
-        connection = Connection(number, caller, client, self.faults.buffer(BUFFER))
-        self.connections[number] = connection
+        self._joined += 1
+        connection = Connection(self._joined, caller, client, self.faults.buffer(BUFFER))
+        self.connections[connection.number] = connection
         return connection
 
     def part(self, connection: Connection) -> None:

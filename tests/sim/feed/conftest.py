@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import json
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -56,7 +58,7 @@ class Member:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         headers = self.headers(method, f"/trade-api/v2{path}")
-        response = httpx.request(method, self.exchange.url + path, json=body, headers=headers, trust_env=False)
+        response = _client().request(method, self.exchange.url + path, json=body, headers=headers)
         assert response.status_code < 300, response.text
         return response.json()
 
@@ -163,9 +165,17 @@ def _listed(book: dict[str, dict[Decimal, Decimal]], *, yes_prices: bool) -> dic
     return {name: [[f"{at:.4f}", f"{size:.2f}"] for at, size in sorted(side.items())] for name, side in sides.items()}
 
 
+@cache
+def _client() -> httpx.Client:
+    """One for all: making one reads the machine's certificates."""
+    opened = httpx.Client(trust_env=False, timeout=30)
+    atexit.register(opened.close)
+    return opened
+
+
 def rest(exchange: sim.Exchange, path: str, **params: Any) -> Any:
     """The public answer to GET `path`."""
-    response = httpx.get(exchange.url + path, params=params, trust_env=False, timeout=30)
+    response = _client().get(exchange.url + path, params=params)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -194,6 +204,21 @@ def moving() -> Iterator[sim.Exchange]:
     """A frozen exchange of the test's own."""
     with sim.start(markets=180, history_days=5, clock="frozen") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def _shared() -> Iterator[sim.Exchange]:
+    with sim.start(markets=180, history_days=5, clock="frozen") as running:
+        yield running
+
+
+@pytest.fixture
+def shaken(_shared: sim.Exchange) -> Iterator[sim.Exchange]:
+    """A frozen exchange whose clock a module's tests move by minutes, and whose faults end with each test."""
+    _shared.stream_log(keep=False)
+    yield _shared
+    _shared.stream_faults()
+    _shared.stir(0)
 
 
 @pytest.fixture

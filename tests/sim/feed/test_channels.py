@@ -131,19 +131,19 @@ def lifecycle_shown(exchange: sim.Exchange, stream: Stream) -> None:
                 )
 
 
-def test_tickers_equal_the_market(moving: sim.Exchange) -> None:
+def test_tickers_equal_the_market(shaken: sim.Exchange) -> None:
     """The last ticker of each market has the quotes and totals that GET /markets shows; nothing unchanged is repeated."""
 
     async def run() -> None:
-        names = tickers(moving, 60)
-        async with Member(moving).stream() as stream:
+        names = tickers(shaken, 60)
+        async with Member(shaken).stream() as stream:
             await stream.subscribe("ticker", market_tickers=names, send_initial_snapshot=True)
             for seconds in (30, 60, 1200):
-                moving.advance(seconds)
+                shaken.advance(seconds)
                 await stream.settle()
                 last = {frame["msg"]["market_ticker"]: frame["msg"] for frame in stream.of("ticker")}
                 for ticker in names:
-                    market, told = rest(moving, f"/markets/{ticker}")["market"], last[ticker]
+                    market, told = rest(shaken, f"/markets/{ticker}")["market"], last[ticker]
                     assert told["price_dollars"] == market["last_price_dollars"]
                     same = {
                         "yes_bid_dollars",
@@ -155,23 +155,23 @@ def test_tickers_equal_the_market(moving: sim.Exchange) -> None:
                     }
                     assert {name: told[name] for name in same} == {name: market[name] for name in same}
             before = len(stream.of("ticker"))
-            moving.tick()
+            shaken.tick()
             await stream.settle()
             assert len(stream.of("ticker")) == before
 
     asyncio.run(run())
 
 
-def test_private_messages_reach_their_owner_alone(moving: sim.Exchange, contract: Contract) -> None:
+def test_private_messages_reach_their_owner_alone(shaken: sim.Exchange, contract: Contract) -> None:
     """Fills, orders, positions and groups go to the connections of their account, on each of them; trades go to everybody."""
-    maker, taker = Member(moving), Member(moving)
+    maker, taker = Member(shaken), Member(shaken)
 
     async def run() -> None:
         ticker = "KXHIGHNY-26NOV20-B51.5"
         async with maker.stream() as first, maker.stream() as again, taker.stream() as second:
             for stream in (first, again, second):
                 await stream.subscribe("trade", *PRIVATE)
-            book = rest(moving, f"/markets/{ticker}/orderbook")["orderbook_fp"]
+            book = rest(shaken, f"/markets/{ticker}/orderbook")["orderbook_fp"]
             price = f"{1 - float(book['no_dollars'][-1][0]) - 0.01:.2f}"
             group = maker.call("POST", "/portfolio/order_groups/create", {"contracts_limit": 100})["order_group_id"]
             resting = maker.order(ticker, "bid", price, "5", client_order_id="rests")
@@ -193,9 +193,9 @@ def test_private_messages_reach_their_owner_alone(moving: sim.Exchange, contract
     asyncio.run(run())
 
 
-def test_messages_of_others_are_passed_on(moving: sim.Exchange, contract: Contract) -> None:
+def test_messages_of_others_are_passed_on(shaken: sim.Exchange, contract: Contract) -> None:
     """Whatever is published on a channel reaches those who hear it: filtered by user, by market, by share."""
-    member, other = Member(moving), Member(moving)
+    member, other = Member(shaken), Member(shaken)
     created = {"id": "a", "creator_id": "", "market_ticker": "KXA-1", "created_ts": "2026-11-20T15:00:00Z"}
     made = {
         "quote_id": "q", "rfq_id": "a", "quote_creator_id": "c", "market_ticker": "KXA-1", "yes_bid_dollars": "0.4000",
@@ -212,8 +212,8 @@ def test_messages_of_others_are_passed_on(moving: sim.Exchange, contract: Contra
             member.order("KXHIGHNY-26NOV20-B51.5", "bid", "0.01")
             account = member.call("GET", "/portfolio/orders")["orders"][0]["user_id"]
             for market in ("KXA-1", "KXA-2", "KXA-3"):
-                moving.publish("communications", "rfq_created", {**created, "market_ticker": market}, market=market)
-            moving.publish("communications", "quote_created", made, market="KXA-1", user=account)
+                shaken.publish("communications", "rfq_created", {**created, "market_ticker": market}, market=market)
+            shaken.publish("communications", "quote_created", made, market="KXA-1", user=account)
             for stream in (all_of_it, own, others):
                 await stream.settle()
                 check(contract, stream)

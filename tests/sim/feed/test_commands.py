@@ -245,7 +245,7 @@ def test_handshake_needs_a_signature(member: Member, spoil: str) -> None:
 
 @pytest.mark.recordings
 @pytest.mark.skipif("KALSHI_LAB_RECORDINGS" not in os.environ, reason="KALSHI_LAB_RECORDINGS names no recordings")
-def test_frames_have_the_recorded_keys(moving: sim.Exchange) -> None:
+def test_frames_have_the_recorded_keys(shaken: sim.Exchange) -> None:
     """Every kind of frame that was recorded on the book channel has the same keys here, and the same kinds of values."""
     path = Path(os.environ["KALSHI_LAB_RECORDINGS"]) / "ws" / "cockpit_orderbook_stream.json"
     recorded: dict[str, dict[str, Any]] = {}
@@ -253,11 +253,11 @@ def test_frames_have_the_recorded_keys(moving: sim.Exchange) -> None:
         recorded.setdefault(one["frame"]["type"], one["frame"])
 
     async def run() -> Stream:
-        first, *others = tickers(moving, 20)
-        async with Member(moving).stream() as stream:
+        first, *others = tickers(shaken, 20)
+        async with Member(shaken).stream() as stream:
             await stream.subscribe(BOOK, market_tickers=[first])
             await stream.subscribe(BOOK, market_tickers=others)
-            moving.advance(90)
+            shaken.advance(90)
             await stream.settle()
             return stream
 

@@ -59,151 +59,151 @@ def numbers(stream: Stream) -> list[int]:
         ("swap", [21, 22, 23, 25, 24, 27, 26, 28]),
     ],
 )
-def test_numbers_go_wrong(moving: sim.Exchange, kind: str, expected: list[int]) -> None:
+def test_numbers_go_wrong(shaken: sim.Exchange, kind: str, expected: list[int]) -> None:
     """Two messages, after three good ones, are lost, doubled or swapped with their successors; the log knows which were sent."""
 
     async def act(stream: Stream, names: list[str]) -> None:
-        moving.stream_log(keep=True)
-        moving.stream_faults(kind, times=2, after=3)
-        moving.advance(120)
+        shaken.stream_log(keep=True)
+        shaken.stream_faults(kind, times=2, after=3)
+        shaken.advance(120)
         await stream.settle()
         got = numbers(stream)[len(names) :]
         assert got[: len(expected)] == expected
-        log = moving.stream_log()
+        log = shaken.stream_log()
         made = [frame["seq"] for frame in log["frames"]]
         assert made == list(range(21, 21 + len(made)))
         sent = {frame["seq"] for frame in log["frames"] if frame["sent"]}
         assert sent == set(got)
         assert log["counts"]["sent"] >= len(got)
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
-def test_a_lost_message_is_mended_by_a_snapshot(moving: sim.Exchange) -> None:
+def test_a_lost_message_is_mended_by_a_snapshot(shaken: sim.Exchange) -> None:
     """After a lost message the books differ, and get_snapshot makes them right."""
 
     async def act(stream: Stream, names: list[str]) -> None:
-        moving.stream_faults("skip")
-        moving.advance(120)
+        shaken.stream_faults("skip")
+        shaken.advance(120)
         await stream.settle()
-        assert stream.books() != rest_books(moving, names)
+        assert stream.books() != rest_books(shaken, names)
         await stream.send("update_subscription", sid=1, action="get_snapshot", market_tickers=names)
         await stream.settle()
-        assert stream.books() == rest_books(moving, names)
+        assert stream.books() == rest_books(shaken, names)
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_all_connections_drop(moving: sim.Exchange, reset: bool) -> None:
+def test_all_connections_drop(shaken: sim.Exchange, reset: bool) -> None:
     """A drop ends the connection without a close frame; a new one starts at 1 with whole books."""
 
     async def act(stream: Stream, _names: list[str]) -> None:
-        moving.stream_faults("drop", reset=reset)
+        shaken.stream_faults("drop", reset=reset)
         with pytest.raises(ConnectionClosedError) as ended:
             await stream.settle()
         assert ended.value.rcvd is None
 
-    on_books(moving, act)
-    on_books(moving, lambda stream, _names: asyncio.sleep(0, stream.check_sequence()))
-    assert moving.stream_log()["counts"]["dropped"] == 1
+    on_books(shaken, act)
+    on_books(shaken, lambda stream, _names: asyncio.sleep(0, stream.check_sequence()))
+    assert shaken.stream_log()["counts"]["dropped"] == 1
 
 
-def test_connections_drop_at_random(moving: sim.Exchange) -> None:
+def test_connections_drop_at_random(shaken: sim.Exchange) -> None:
     """With certainty a second every connection is dropped soon; ended, none is."""
 
     async def act(stream: Stream, _names: list[str]) -> None:
-        moving.stream_faults("random_drop", probability=1.0, seed=3)
+        shaken.stream_faults("random_drop", probability=1.0, seed=3)
         with pytest.raises(ConnectionClosed):
             await stream.read()
 
-    on_books(moving, act)
-    moving.stream_faults()
-    on_books(moving, lambda stream, _names: stream.settle())
+    on_books(shaken, act)
+    shaken.stream_faults()
+    on_books(shaken, lambda stream, _names: stream.settle())
 
 
-def test_everything_that_was_sent_arrives_before_a_drop(moving: sim.Exchange) -> None:
+def test_everything_that_was_sent_arrives_before_a_drop(shaken: sim.Exchange) -> None:
     """What the log calls sent is what the client has, also of a connection that was dropped under load."""
 
     async def act(stream: Stream, _names: list[str]) -> None:
-        moving.stream_log(keep=True)
-        moving.stir(3000)
+        shaken.stream_log(keep=True)
+        shaken.stir(3000)
         await stream.until(lambda _frame: len(stream.frames) > 1000)
-        moving.stream_faults("drop")
+        shaken.stream_faults("drop")
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await stream.read()
-        moving.stir(0)
-        log = moving.stream_log()
+        shaken.stir(0)
+        log = shaken.stream_log()
         assert log["open"] == 0
         sent = [frame["seq"] for frame in log["frames"] if frame["sent"]]
         assert sent == numbers(stream)[-len(sent) :]
         assert len(sent) > 900
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
 @pytest.mark.parametrize("code", [25, 10])
-def test_subscriptions_end_with_an_error(moving: sim.Exchange, code: int) -> None:
+def test_subscriptions_end_with_an_error(shaken: sim.Exchange, code: int) -> None:
     """An overflow or a channel error ends one channel's subscription with its sid; the others go on, and it can be had again."""
 
     async def act(stream: Stream, names: list[str]) -> None:
         await stream.subscribe("ticker")
-        moving.stream_faults("error", code=code, channel=BOOK)
+        shaken.stream_faults("error", code=code, channel=BOOK)
         (error,) = [frame for frame in await stream.settle() if frame["type"] == "error"]
         assert (error["sid"], error["msg"]["code"]) == (1, code)
         assert stream.frames[-1]["msg"] == [{"channel": "ticker", "sid": 2}]
-        moving.advance(60)
+        shaken.advance(60)
         assert {frame["type"] for frame in await stream.settle()} == {"ticker"}
         answer = await stream.subscribe(BOOK, market_tickers=names)
         assert answer["msg"] == {"channel": BOOK, "sid": 3}
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
-def test_closing_with_a_code(moving: sim.Exchange) -> None:
+def test_closing_with_a_code(shaken: sim.Exchange) -> None:
     """The close frame has the wanted code, after everything that waited."""
 
     async def act(stream: Stream, _names: list[str]) -> None:
-        moving.stream_faults("close", code=1001)
+        shaken.stream_faults("close", code=1001)
         with pytest.raises(ConnectionClosed) as ended:
             await stream.read()
         assert ended.value.rcvd is not None
         assert ended.value.rcvd.code == 1001
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
-def test_silence_and_delay(moving: sim.Exchange) -> None:
+def test_silence_and_delay(shaken: sim.Exchange) -> None:
     """A silent connection sends nothing for a time, then all of it; delayed frames come later, in order."""
 
     async def act(stream: Stream, names: list[str]) -> None:
-        moving.stream_faults("silence", seconds=0.6)
+        shaken.stream_faults("silence", seconds=0.6)
         began = time.monotonic()
-        moving.advance(60)
+        shaken.advance(60)
         await stream.settle()
         assert time.monotonic() - began > 0.5
-        moving.stream_faults("delay", seconds=0.3)
+        shaken.stream_faults("delay", seconds=0.3)
         began = time.monotonic()
-        moving.advance(60)
+        shaken.advance(60)
         await stream.settle()
         assert time.monotonic() - began > 0.25
         stream.check_sequence()
-        assert stream.books() == rest_books(moving, names)
-        moving.stream_faults("silence", seconds=1000.0)
-        moving.stream_faults()
+        assert stream.books() == rest_books(shaken, names)
+        shaken.stream_faults("silence", seconds=1000.0)
+        shaken.stream_faults()
         await stream.settle()
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
 @pytest.mark.parametrize("status", [401, 503])
-def test_handshakes_are_refused(moving: sim.Exchange, status: int) -> None:
+def test_handshakes_are_refused(shaken: sim.Exchange, status: int) -> None:
     """The next handshakes get a status and the exchange's error body, the one after them is let in."""
-    moving.stream_faults("refuse", status=status, times=2)
+    shaken.stream_faults("refuse", status=status, times=2)
 
     async def run() -> None:
-        member = Member(moving)
+        member = Member(shaken)
         for _ in range(2):
             with pytest.raises(InvalidStatus) as refused:
                 async with member.stream():
@@ -214,33 +214,33 @@ def test_handshakes_are_refused(moving: sim.Exchange, status: int) -> None:
             await stream.settle()
 
     asyncio.run(run())
-    assert moving.stream_log()["counts"]["refused"] == 2
+    assert shaken.stream_log()["counts"]["refused"] == 2
 
 
-def test_a_command_is_answered_by_an_error(moving: sim.Exchange) -> None:
+def test_a_command_is_answered_by_an_error(shaken: sim.Exchange) -> None:
     """The next command fails with any code, such as 27 for too many requests."""
 
     async def act(stream: Stream, _names: list[str]) -> None:
-        moving.stream_faults("command_error", code=27)
+        shaken.stream_faults("command_error", code=27)
         assert (await stream.ask("list_subscriptions"))["msg"]["code"] == 27
         assert (await stream.ask("list_subscriptions"))["type"] == "ok"
 
-    on_books(moving, act)
+    on_books(shaken, act)
 
 
-def test_a_slow_reader_overflows(moving: sim.Exchange) -> None:
+def test_a_slow_reader_overflows(shaken: sim.Exchange) -> None:
     """When more waits than the buffer holds, the subscription ends with error 25; nothing is missing before it, and others go on."""
 
     async def run() -> None:
-        names, member = tickers(moving, 40), Member(moving)
+        names, member = tickers(shaken, 40), Member(shaken)
         async with member.stream() as quick:
             await quick.subscribe(BOOK, market_tickers=names)
-            moving.stream_faults("buffer", size=60)
+            shaken.stream_faults("buffer", size=60)
             async with member.stream() as slow:
                 await slow.subscribe(BOOK, market_tickers=names)
                 await slow.subscribe("communications")
-                moving.stream_faults("silence", seconds=1.0)
-                moving.advance(120)
+                shaken.stream_faults("silence", seconds=1.0)
+                shaken.advance(120)
                 error = await slow.until(lambda frame: frame["type"] == "error")
                 assert (error["sid"], error["msg"]["code"]) == (1, 25)
                 await slow.settle()
@@ -248,10 +248,10 @@ def test_a_slow_reader_overflows(moving: sim.Exchange) -> None:
                 assert slow.frames[-1]["msg"] == [{"channel": "communications", "sid": 2}]
             await quick.settle()
             quick.check_sequence()
-            assert quick.books() == rest_books(moving, names)
+            assert quick.books() == rest_books(shaken, names)
 
     asyncio.run(run())
-    assert moving.stream_log()["counts"]["overflows"] == 1
+    assert shaken.stream_log()["counts"]["overflows"] == 1
 
 
 def test_wrong_wishes_are_refused(steady: sim.Exchange) -> None:
