@@ -20,6 +20,7 @@ class Known:
 
     series: str = "KXHIGHNY"
     event: str = "KXHIGHNY-26NOV20"
+    charted: str = "KXHIGHNY-26NOV20"
     ticker: str = "KXHIGHNY-26NOV20-B51.5"
     archived: str = "KXHIGHNY-26OCT15-B57.5"
     price: str = "0.42"
@@ -95,7 +96,7 @@ PUBLIC: dict[str, Callable[[Any, Known], Any]] = {
     "get_filters_for_sports": lambda k, c: k.search.filters_by_sport(),
     "get_incentive_programs": lambda k, c: k.incentive_programs.list(status="active", limit=3),
     "get_live_datas": lambda k, c: k.live_data.batch([c.milestone]),
-    "get_event_live_data": lambda k, c: k.live_data.event(c.event),
+    "get_event_live_data": lambda k, c: k.live_data.event(c.charted),
     "get_live_data_by_milestone": lambda k, c: k.live_data.milestone(c.milestone),
     "get_live_data": lambda k, c: k.live_data.typed_milestone(c.milestone_type, c.milestone),
     "get_game_stats": lambda k, c: k.live_data.game_stats(c.milestone),
