@@ -73,11 +73,9 @@ def upset(streaming: Exchange) -> Iterator[Exchange]:
 def new_lab(upset: Exchange, tmp_path: Path) -> Iterator[Callable[[], kl.Lab]]:
     """Makes labs on that exchange and on one store."""
     made: list[kl.Lab] = []
-    key = kl.Credentials.generate()
-    key = key.with_key_id(upset.account(key.public_pem))
 
     def make() -> kl.Lab:
-        made.append(kl.Lab("sim", base_url=upset.url, home=tmp_path, credentials=key))
+        made.append(kl.Lab("sim", base_url=upset.url, home=tmp_path))
         return made[-1]
 
     yield make

@@ -32,7 +32,7 @@ class Child:
         command = [
             sys.executable,
             str(Path(__file__).parent / "child.py"),
-            str(exchange.port),
+            exchange.url,
             str(home),
             ",".join(tickers),
         ]
