@@ -57,6 +57,10 @@ class Calendar:
         order = np.lexsort((which, kinds, times))
         return times[order], kinds[order], which[order]
 
+    def catch_up(self) -> None:
+        """Take note of the events that clients made so far, without a word."""
+        self._dates()
+
     def between(self, before: int, now: int) -> Iterator[Message]:
         """The messages of what happened after `before` and up to `now`, in order."""
         known = self._known[0]

@@ -130,10 +130,15 @@ class Clerk:
         return [row for row in rows if row is not None], True
 
     def _found(self, tickers: list[str]) -> list[int]:
-        rows = {ticker: self.world.names.find_market(ticker) for ticker in tickers}
+        rows = {ticker: self._listed_row(ticker) for ticker in tickers}
         if strange := [ticker for ticker, row in rows.items() if row is None]:
             raise Rejected(11, "unknown market ticker", market_tickers=strange)
         return [row for row in rows.values() if row is not None]
+
+    def _listed_row(self, ticker: str) -> int | None:
+        row = self.world.names.find_market(ticker)
+        listed = row is not None and self.world.event_status(self.feed.clock.now())[self.world.markets.event[row]] >= 0
+        return row if listed else None
 
     def _by_id(self) -> dict[str, int]:
         for row in range(len(self._ids), len(self.world.markets)):

@@ -60,6 +60,7 @@ class Feed:
         if not self.connections:
             self._at, self._stirred_at = self.clock.now(), time.monotonic()
             self.tickers.start(self._at)
+            self.calendar.catch_up()
         self._joined += 1
         connection = Connection(self._joined, caller, client, self.faults.buffer(BUFFER))
         self.connections[connection.number] = connection

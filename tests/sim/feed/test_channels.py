@@ -249,3 +249,38 @@ def test_indices_tick_with_the_clock(moving: sim.Exchange) -> None:
             assert stream.count()["cfbenchmarks_value"] == 70
 
     asyncio.run(run())
+
+
+def test_a_combination_made_by_a_member_is_announced(moving: sim.Exchange, contract: Contract) -> None:
+    """A market that a member creates is told on the combinations' channel alone, and its book can be followed."""
+    member = Member(moving)
+
+    async def run() -> None:
+        legs = tickers(moving, 1, event_ticker="KXHIGHNY-26NOV20") + tickers(moving, 1, event_ticker="KXBTCD-26NOV2017")
+        events = ("KXHIGHNY-26NOV20", "KXBTCD-26NOV2017")
+        chosen = [
+            {"market_ticker": leg, "event_ticker": event, "side": "yes"}
+            for leg, event in zip(legs, events, strict=True)
+        ]
+        collection = rest(moving, "/multivariate_event_collections")["multivariate_contracts"][0]["collection_ticker"]
+        async with member.stream() as stream:
+            await stream.subscribe("multivariate_market_lifecycle", "market_lifecycle_v2", "ticker", "trade")
+            made = member.call(
+                "POST",
+                f"/multivariate_event_collections/{collection}",
+                {"selected_markets": chosen, "with_market_payload": True},
+            )
+            moving.tick()
+            told = await stream.settle()
+            assert [(one["type"], one["sid"]) for one in told[:2]] == [
+                ("event_lifecycle", 1),
+                ("multivariate_market_lifecycle", 1),
+            ]
+            assert told[1]["msg"]["market_ticker"] == made["market_ticker"]
+            await stream.subscribe("orderbook_delta", market_ticker=made["market_ticker"])
+            moving.advance(120)
+            await stream.settle()
+            check(contract, stream)
+            assert list(stream.books()) == [made["market_ticker"]]
+
+    asyncio.run(run())

@@ -45,6 +45,8 @@ def one(member: Member, **params: Any) -> dict[str, Any]:
         (8, {"cmd": "subscribe", "channels": ["ticker_v2"]}),
         (14, {"cmd": "subscribe", "channels": [BOOK]}),
         (11, {"cmd": "subscribe", "channels": [BOOK], "market_tickers": ["KXNOSUCH-1"]}),
+        # listed in some days
+        (11, {"cmd": "subscribe", "channels": [BOOK], "market_tickers": ["KXHIGHNY-26NOV28-T45"]}),
         (11, {"cmd": "subscribe", "channels": ["trade"], "market_tickers": "KXHIGHNY"}),
         (11, {"cmd": "subscribe", "channels": ["trade"], "market_ticker": "A", "market_tickers": ["B"]}),
         (11, {"cmd": "subscribe", "channels": ["trade"], "market_ids": ["a"]}),
