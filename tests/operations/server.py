@@ -92,6 +92,7 @@ class ContractServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one piece, or each answer waits 40 ms for an acknowledgement
 
             def _serve(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
