@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from kalshi_lab.sim import reference
+from kalshi_lab.sim import reference, talks
 from kalshi_lab.sim.control import Control
 from kalshi_lab.sim.delivery import SMALL, Wire, as_json, compressed, damaged
 from kalshi_lab.sim.desk.calls import Call, Reply, Signed
@@ -85,6 +85,7 @@ class Application:
         self.desk = Desk(api, self.hub, bucket)
         combos = Combos(api)
         self.routes = [*routes(api), *reference.routes(api, combos), *self.desk.routes()]
+        self.routes += talks.routes(self.desk.venue, combos)
         self.faults, self.wire = Switchboard(), Wire()
         self.streams = Socket(Feed(api, clock, self.hub), self.desk.keys, self.wire)
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)

@@ -30,6 +30,7 @@ class Print:
     count: int
     yes: bool
     id: str
+    block: bool = False
 
 
 class Clearing:
@@ -76,12 +77,14 @@ class Clearing:
         if not place[market.row]:
             del place[market.row]
 
-    def trade(self, market: Market, match: Match, at: int, taker: Order | None, *, yes: bool) -> None:
+    def trade(
+        self, market: Market, match: Match, at: int, taker: Order | None, *, yes: bool, block: bool = False
+    ) -> None:
         """Book a match between a taker and a maker; None is the world."""
         trade = self.ids.new()
-        self.all_prints.append(Print(market.row, at, match.price, match.count, yes, trade))
+        self.all_prints.append(Print(market.row, at, match.price, match.count, yes, trade, block))
         self.prints.setdefault(market.row, []).append(self.all_prints[-1])
-        self._announce(market, match, at, trade, yes=yes)
+        self._announce(market, self.all_prints[-1])
         for order, buys in ((taker, yes), (cast("Order | None", match.maker), not yes)):
             if order is None:
                 position = self.world.setdefault(market.row, Position(market.row))
@@ -89,12 +92,13 @@ class Clearing:
             else:
                 self._fill(market, order, match, at, trade=trade, taker=order is taker)
 
-    def _announce(self, market: Market, match: Match, at: int, trade: str, *, yes: bool) -> None:
-        side = "yes" if yes else "no"
+    def _announce(self, market: Market, one: Print) -> None:
+        side = "yes" if one.yes else "no"
         msg = {
-            "trade_id": trade, "market_ticker": market.ticker, "yes_price_dollars": price(match.price), "count_fp": count(match.count),
-            "no_price_dollars": price(DOLLAR - match.price), "taker_side": side, "taker_outcome_side": side,
-            "taker_book_side": "bid" if yes else "ask", "is_block_trade": False, "ts": at // SECOND, "ts_ms": at // shapes.MILLISECOND,
+            "trade_id": one.id, "market_ticker": market.ticker, "yes_price_dollars": price(one.price), "count_fp": count(one.count),
+            "no_price_dollars": price(DOLLAR - one.price), "taker_side": side, "taker_outcome_side": side,
+            "taker_book_side": "bid" if one.yes else "ask", "is_block_trade": one.block, "ts": one.time // SECOND,
+            "ts_ms": one.time // shapes.MILLISECOND,
         }  # fmt: skip
         self.hub.publish("trade", "trade", msg, market=market.ticker)
 

@@ -78,7 +78,10 @@ class Merged:
         if block is not None:
             rows = rows[self.tape.block[start:end] == block]
         rows += np.searchsorted(self._times, self.tape.time[rows], side="left")
-        own = self._own[(first <= self._times) & (self._times <= last)] if not block else self._own[:0]
+        kept = (first <= self._times) & (self._times <= last)
+        if block is not None:
+            kept &= np.array([one.block == block for one in self.prints], dtype=np.bool_)
+        own = self._own[kept]
         return np.sort(np.concatenate([rows, own]))
 
     def written(self, places: Ints, renderer: Renderer) -> list[Json]:
@@ -94,4 +97,4 @@ class Merged:
     @staticmethod
     def _print(one: Print, renderer: Renderer) -> Json:
         named = {"created_time": moment(one.time), "ticker": renderer.names.market(one.row), "trade_id": one.id}
-        return {**named, **deal(one.price, one.count, one.yes, block=False)}
+        return {**named, **deal(one.price, one.count, one.yes, block=one.block)}

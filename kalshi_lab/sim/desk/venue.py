@@ -18,7 +18,7 @@ from kalshi_lab.sim.queries import Refused
 from kalshi_lab.sim.wire import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kalshi_lab.sim.desk.keys import Ids
     from kalshi_lab.sim.desk.matching import Levels, Match, Plan
@@ -39,6 +39,7 @@ class Venue:
         self.orders: dict[str, Order] = {}
         self.groups: dict[str, Group] = {}
         self.settled = 0
+        self.companions: list[Callable[[int], None]] = []
 
     def admit(self, account: Account, cash: int, now: int) -> None:
         """Take on a member with money on shard 0."""
@@ -87,7 +88,7 @@ class Venue:
         if wish.client_id and wish.client_id in account.client_ids:
             raise Refused(409, "order_already_exists", "order already exists")
         self._allowed(account, market, wish, now)
-        order = self._made(account, market, wish, now)
+        order = self.drafted(account, market, wish, now)
         if wish.post_only and market.book.crosses(order, market.quotes(now)):
             raise Refused(400, "invalid_order", "invalid order", "post only cross")
         plan = self._funded(account, market, order, now)
@@ -116,7 +117,8 @@ class Venue:
             raise Refused(404, "not_found", "not found")
         return found
 
-    def _made(self, account: Account, market: Market, wish: Wish, now: int) -> Order:
+    def drafted(self, account: Account, market: Market, wish: Wish, now: int) -> Order:
+        """An order as it will be, not placed yet. Raises Refused."""
         held = account.positions.get((wish.subaccount, wish.row))
         closable = held.closing(wish.count, buys=wish.buys) if held else 0
         count = closable if wish.reduce_only else wish.count
@@ -160,11 +162,11 @@ class Venue:
             self._end(market, cast("Order", withdrawn), "SelfTradeCancel", now)
         for match in plan.matches:
             if match.maker is not None:
-                self._after(market, cast("Order", match.maker), match.count, now)
+                self.booked(market, cast("Order", match.maker), match.count, now)
         if order.filled:
-            self._after(market, order, sum(match.count for match in plan.matches), now, told=False)
+            self.booked(market, order, sum(match.count for match in plan.matches), now, told=False)
 
-    def _after(self, market: Market, order: Order, count: int, now: int, *, told: bool = True) -> None:
+    def booked(self, market: Market, order: Order, count: int, now: int, *, told: bool = True) -> None:
         """A trade is booked: tell its owner, count it for the group, and see that what still rests is paid for."""
         if told:
             self.clearing.told(market, order)
@@ -263,6 +265,8 @@ class Venue:
         since, self.settled = self.settled, max(self.settled, now)
         if now <= since:
             return
+        for catch_up in self.companions:
+            catch_up(now)
         for due in sorted(self._due(since, now)):
             self._happen(due)
         for account in self.clearing.accounts.values():
@@ -298,7 +302,7 @@ class Venue:
         for match in matches:
             self.clearing.trade(market, match, at, None, yes=not cast("Order", match.maker).buys)
         for match in matches:
-            self._after(market, cast("Order", match.maker), match.count, at)
+            self.booked(market, cast("Order", match.maker), match.count, at)
 
     def _sweep(self, market: Market, kind: int, at: int) -> None:
         for order in cast("list[Order]", list(market.book)):
