@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from kalshi_lab.frames import of as frame
     from kalshi_lab.grid import Grid
     from kalshi_lab.ingest import Snapshot, SyncResult
+    from kalshi_lab.ingest.recorder import AsyncRecording, Recording
+    from kalshi_lab.ingest.replay import AsyncReplay, Replay
     from kalshi_lab.kalshi import AsyncKalshi, AsyncPages, Kalshi, Pages
     from kalshi_lab.kalshi.live import Stream
     from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Reconnected
@@ -85,6 +87,8 @@ _PLACES = {
     "fees": ("FeeSchedule", "OrderFees", "fee"),
     "grid": ("Grid",),
     "ingest": ("Snapshot", "SyncResult"),
+    "ingest.recorder": ("AsyncRecording", "Recording"),
+    "ingest.replay": ("AsyncReplay", "Replay"),
     "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
     "kalshi.live": ("Stream",),
     "kalshi.notices": ("Disconnected", "Gap", "Missed", "Reconnected"),
@@ -103,6 +107,8 @@ __all__ = [
     "AsyncKalshi",
     "AsyncLab",
     "AsyncPages",
+    "AsyncRecording",
+    "AsyncReplay",
     "AsyncStream",
     "AuthFailed",
     "BadPayload",
@@ -140,6 +146,8 @@ __all__ = [
     "Pages",
     "RateLimited",
     "Reconnected",
+    "Recording",
+    "Replay",
     "RequestError",
     "Schedule",
     "SchemaDrift",

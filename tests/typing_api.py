@@ -31,6 +31,12 @@ def a_blocking_lab() -> None:
     assert_type(lab.sql("SELECT 1"), pl.DataFrame)
     assert_type(lab.calibration(), kl.Calibration)
     assert_type(lab.thesis("warm"), kl.Thesis)
+    assert_type(lab.record(series="KXHIGHNY", channels=["trade"]), kl.Recording)
+    assert_type(lab.book("KXA-1", "1h"), kl.OrderBook)
+    assert_type(lab.replay("KXA-1", "1h"), kl.Replay)
+    for time, book in lab.replay("KXA-1"):
+        assert_type(time, datetime)
+        assert_type(book, kl.OrderBook)
     assert_type(lab.close(), None)
 
 
@@ -43,6 +49,10 @@ async def an_awaited_lab() -> None:
         assert_type(await lab.orderbook("KXA-1", depth=3), kl.Orderbook)
         assert_type(await lab.sync("trades", tickers=["KXA-1"]), kl.SyncResult)
         assert_type(await lab.thesis("warm"), kl.Thesis)
+        assert_type(await lab.book("KXA-1"), kl.OrderBook)
+        assert_type(lab.replay("KXA-1"), kl.AsyncReplay)
+        async with lab.record(tickers="KXA-1") as recording:
+            assert_type(recording, kl.AsyncRecording)
 
 
 def a_blocking_client() -> None:

@@ -57,6 +57,7 @@ _TRADE = (
 _PLAIN = frozenset(
     {"market_ticker", "market_id", "ts", "ts_ms", "time", "trade_id"}
 )  # said in other columns, or not worth keeping
+OF_A_CONNECTION = frozenset({"connection", "sequence"})  # gaps that end when everything is subscribed anew
 BOOK = frozenset({"orderbook_snapshot", "orderbook_delta"})
 CHANNELS = {
     "trade": "trade",
@@ -146,7 +147,7 @@ class Reader:
                 item.since = self._heard.get((self._connection, item.sid), self.last) if item.sid else self.last
                 self.open.append(item)
             elif isinstance(item, Back):
-                self._end(rows, max(self.last, self.now()), [gap for gap in self.open if gap.reason == "connection"])
+                self._end(rows, max(self.last, self.now()), [gap for gap in self.open if gap.reason in OF_A_CONNECTION])
             else:
                 self._message(item, rows)
         return rows

@@ -47,7 +47,7 @@ def run(
     recording = lab.record(tickers=names)
     exchange.stream_faults("random_drop", probability=drops, seed=7)
     exchange.stir(rate)
-    memory, lags, began = [], [], time.monotonic()
+    memory, lags, began, cpu = [], [], time.monotonic(), time.process_time()
     while (past := time.monotonic() - began) < seconds:
         time.sleep(1)
         upset(exchange, draw)
@@ -56,6 +56,7 @@ def run(
             memory.append(megabytes())
         if stats.lag_p99 is not None:
             lags.append((stats.lag_p50, stats.lag_p99))
+    cpu = time.process_time() - cpu
     exchange.stir(0)
     exchange.stream_faults()
     time.sleep(5)
@@ -63,6 +64,7 @@ def run(
     stats = recording.stats
     return recording, {
         "seconds": round(seconds),
+        "cpu_seconds": round(cpu, 1),
         "messages": sum(stats.frames.values()),
         "stored": stats.stored,
         "gaps": stats.gaps,
