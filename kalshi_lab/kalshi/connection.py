@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 PATH = "/trade-api/ws/v2"
 LARGEST = 64 * 1024 * 1024  # bytes of one frame, as the exchange allows itself
 ANSWER = 10.0  # seconds within which a command is answered
+KEPT_ASKED = 1_000  # commands without an answer that are remembered
 CONTROL = frozenset({"subscribed", "unsubscribed", "ok", "error"})
 _REFUSED, _FORBIDDEN = 401, 403
 
@@ -126,6 +127,7 @@ class Connection:
         self._clock = clock
         self._ids = count(1)
         self._waiting: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
+        self._asked: dict[int, str] = {}
 
     async def frames(self, seen: Callable[[], None] = lambda: None) -> AsyncIterator[Frame]:
         """What arrives, until the connection ends; what is no frame is passed on with the type "".
@@ -190,6 +192,24 @@ class Connection:
         if answer.get("type") == "error":
             raise error_of(answer, command)
         return answer
+
+    async def ask(self, command: str, **parameters: Any) -> None:
+        """Send a command whose answer is messages; where the exchange refuses it, `refusal` knows the error frame."""
+        from websockets.exceptions import ConnectionClosed
+
+        number = next(self._ids)
+        self._asked[number] = command
+        self._asked.pop(number - KEPT_ASKED, None)
+        try:
+            await self._socket.send(
+                msgspec.json.encode({"id": number, "cmd": command, "params": parameters}), text=True
+            )
+        except ConnectionClosed:
+            raise Unavailable(f"the connection ended before {command} was sent", hint="Try again") from None
+
+    def refusal(self, answer: dict[str, Any]) -> str:
+        """The command that nobody waits for and that an error frame refuses; empty where it is another's."""
+        return self._asked.get(answer.get("id") or 0, "")
 
     async def close(self) -> None:
         """End the connection."""

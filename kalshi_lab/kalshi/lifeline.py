@@ -204,9 +204,14 @@ class Lifeline(AsyncSession):
 
     async def _change(self, one: Subscription, action: str, items: list[str]) -> None:
         connection = self._connection
+        if connection is None or not self._up.is_set():
+            return  # it is subscribed with everything when the connection is back
         for start in range(0, len(items), CHUNK):
-            if connection is not None and self._up.is_set():  # else they are subscribed with everything when it is back
-                await self._update(connection, one, action, items[start : start + CHUNK])
+            piece = items[start : start + CHUNK]
+            if action == "get_snapshot":  # whose answer are the snapshots
+                await connection.ask("update_subscription", sid=one.sid, action=action, **{one.items_name: piece})
+            else:
+                await self._update(connection, one, action, piece)
 
     def _about_markets(self) -> list[Subscription]:
         found = [one for one in self._wanted.values() if CHANNELS[one.channel].markets != "none" and one.items]

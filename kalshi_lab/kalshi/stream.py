@@ -113,9 +113,10 @@ class AsyncStream(Lifeline):
     def _error(self, frame: Frame, channel: str) -> None:
         """An error that no command waits for: of a subscription that ended, which is made again."""
         answer = said(frame.raw)
-        if answer.get("id"):
+        refused = self._connection.refusal(answer) if self._connection is not None else ""
+        if answer.get("id") and not refused:
             return
-        error = error_of(answer, channel or "a subscription")
+        error = error_of(answer, refused or channel or "a subscription")
         self._note(error)
         if int(error.code or 0) in ENDED and channel:
             expected = self._next.pop(frame.sid or 0, 0)

@@ -193,9 +193,6 @@ class StreamServer:
             )
         if action in {"add_markets", "get_snapshot"} and line.sids[sid] == "orderbook_delta":
             await self._snapshots(line, names)
-        if action == "get_snapshot":
-            line.seq[sid] += 1
-            await line.send({"type": "ok", "id": number, "sid": sid, "seq": line.seq[sid]})
 
     async def _snapshots(self, line: Line, names: list[str]) -> None:
         for name in names:

@@ -222,3 +222,16 @@ def test_no_secret_is_shown(server: StreamServer, caplog: pytest.LogCaptureFixtu
     assert not any(
         key.key_id in text or server.headers[0]["kalshi-access-signature"] in text for text in [*shown, *ours]
     )
+
+
+def test_snapshots_are_the_answer_to_their_question(server: StreamServer, kalshi: kl.Kalshi) -> None:
+    """get_snapshot has no other answer; a refusal is noted, since nobody waits for it."""
+    with kalshi.stream("orderbook_delta", tickers="KX-A") as stream:
+        stream.snapshots()
+        assert [one.type for one in stream.messages(timeout=0.3)] == ["orderbook_snapshot"] * 2
+        server.errors["update_subscription"] = 11
+        stream.snapshots("KX-A")
+        assert list(stream.messages(timeout=0.3)) == []
+        assert [str(one.code) for one in stream.errors if isinstance(one, kl.RequestError)] == ["11"]
+    with kalshi.stream("ticker") as other, pytest.raises(kl.UsageError, match="no books"):
+        other.snapshots()
