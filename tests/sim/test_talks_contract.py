@@ -384,7 +384,7 @@ def test_a_batch_may_make_its_combos(asker: Member, maker: Member) -> None:
     ):  # fmt: skip
         assert asker.call("POST", BATCHES, {**wish, **wrong}).status_code == 400, wrong
     twice = {"children": [{"market_ticker": WEATHER}] * 2, "contracts_fp": "1"}
-    assert asker.call("POST", BATCHES, twice).status_code == 409
+    assert asker.call("POST", BATCHES, twice).status_code == 400
     assert len(maker.get(RFQS, status="open")["rfqs"]) == 1
 
 

@@ -246,16 +246,14 @@ def test_money_decides_the_size(hall: Hall) -> None:
 
 
 def test_who_cannot_pay_does_not_trade(hall: Hall) -> None:
-    """The quote ends with the reason, nothing moved, and the request is open for others."""
-    rfq = hall.ask(contracts_fp="100000")
-    quote = hall.offer(rfq)
+    """The quote ends with the reason, and nothing moved."""
+    quote = hall.offer(hall.ask(contracts_fp="100000"))
     hall.accept(quote)
     hall.confirm(quote)
     hall.advance(15)
     shown = hall.quote(quote)
     assert (shown["status"], shown["cancellation_reason"]) == ("cancelled", "insufficient_balance")
     assert (hall.cash("A"), hall.cash("B"), hall.held("A")) == (1_000_000_000, 1_000_000_000, 0)
-    assert hall.call("A", "GET", f"{RFQS}/{rfq}")["rfq"]["status"] == "open"
 
 
 def test_what_is_confirmed_cannot_be_taken_back(hall: Hall) -> None:
@@ -268,10 +266,12 @@ def test_what_is_confirmed_cannot_be_taken_back(hall: Hall) -> None:
     quote = hall.offer(rfq)
     hall.accept(quote)
     hall.confirm(quote)
-    for name, path in (("B", f"{RFQS}/{rfq}/quotes/{quote}"), ("A", f"{RFQS}/{rfq}")):
+    for name, path, status in (("B", f"{RFQS}/{rfq}/quotes/{quote}", 400), ("A", f"{RFQS}/{rfq}", 404)):
         with pytest.raises(Refused) as error:
             hall.call(name, "DELETE", path)
-        assert error.value.status == 400
+        assert error.value.status == status
+    assert hall.call("A", "GET", f"{RFQS}/{rfq}")["rfq"]["status"] == "closed"
+    hall.ask()
     with pytest.raises(Refused) as error:
         hall.call("B", "DELETE", f"{RFQS}/{rfq}")
     assert error.value.status == 404

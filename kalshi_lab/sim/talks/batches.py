@@ -57,14 +57,13 @@ class Batch:
     version: int = 1
     answers: dict[str, Answer] = field(default_factory=dict)
     updated: int = 0
-    deleted: bool = False
 
     @property
     def status(self) -> str:
         """One of open, accepted, closed."""
-        if self.deleted or all(request.status == "closed" for request in self.requests):
-            return "closed"
-        return "accepted" if self.taken else "open"
+        if self.taken:
+            return "accepted"
+        return "closed" if all(request.status == "closed" for request in self.requests) else "open"
 
     @property
     def taken(self) -> list[Quote]:
@@ -132,6 +131,8 @@ class Batches:
             return Reply(201, {"rfq_batch": known[0].shown()})
         shared = {key: value for key, value in body.values.items() if key not in {"children", "replace_existing"}}
         children = [self._child(call, Body(child), shared) for child in body.several("children", MOST_CHILDREN)]
+        if len({child.market.row for child in children}) < len(children):
+            raise invalid("two children are about the same market")
         batch = Batch(self.room.ids.new(), call.account, children, name, updated=call.now)
         self._open(batch, call.now, replace=body.flag("replace_existing"))
         self.batches[batch.id] = batch
@@ -174,7 +175,6 @@ class Batches:
         for request in batch.requests:
             if request.status == "open":
                 self.room.withdraw(request, call.now)
-        batch.deleted = True
         self._changed(batch, call.now)
         return Reply(204)
 

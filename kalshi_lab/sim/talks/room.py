@@ -39,9 +39,10 @@ class Room:
         mine = [one for one in self.requests.values() if one.account is request.account and one.status == "open"]
         if replace:
             for old in mine:
-                self.withdraw(old, now)
-            mine = []
-        if any(one.market is request.market and one.subaccount == request.subaccount for one in mine):
+                if not self._bound(old):
+                    self.withdraw(old, now)
+            mine = [old for old in mine if old.status == "open"]
+        if not request.batch and any(one.market is request.market and not one.batch for one in mine):
             raise Refused(409, "already_exists", "already exists", "an RFQ for the market is open")
         if len(mine) >= MOST_OPEN:
             raise invalid(f"at most {MOST_OPEN} RFQs may be open")
@@ -58,21 +59,21 @@ class Room:
         return self.requests[rfq]
 
     def withdraw(self, request: Request, now: int, reason: str = "deleted") -> None:
-        """Close a request without a trade. Raises Refused once a quote is confirmed."""
-        quotes = self.of(request)
+        """Close a request without a trade. Raises Refused while a quote for it, as one of a batch, is confirmed."""
         if self._bound(request):
             raise Refused(400, "invalid_parameters", "invalid parameters", "a quote is confirmed")
         request.reason, request.cancelled = reason, now
-        self._close(request, now)
-        for quote in quotes:
-            self.end(quote, now, "rfq_deleted" if reason == "deleted" else reason)
+        self._close(request, now, "rfq_deleted" if reason == "deleted" else reason)
 
-    def _close(self, request: Request, now: int) -> None:
+    def _close(self, request: Request, now: int, reason: str = "rfq_closed") -> None:
         request.status, request.updated = "closed", now
+        for quote in self.of(request):
+            if quote.status != "confirmed":
+                self.end(quote, now, reason)
         self.hub.publish("communications", "rfq_deleted", talk.rfq_deleted(request), market=request.market.ticker)
 
     def _bound(self, request: Request) -> bool:
-        """Whether a trade is to follow that nobody can stop."""
+        """Whether a maker has confirmed already."""
         return any(quote.status == "confirmed" for quote in self.of(request))
 
     def of(self, request: Request) -> list[Quote]:
@@ -136,7 +137,7 @@ class Room:
         self._tell(quote, "quote_accepted")
 
     def confirm(self, quote: Quote, now: int) -> None:
-        """Say as its maker that an accepted quote still holds; the trade follows when its time has come. Raises Refused."""
+        """Say as its maker that an accepted quote still holds: the request is closed, and the trade follows. Raises Refused."""
         if quote.status != "accepted":
             raise invalid(f"the quote is {quote.status}")
         quote.enter("confirmed", now, quote.due)
@@ -144,6 +145,7 @@ class Room:
         if all(one.status == "confirmed" for one in bound):
             for one in bound:
                 one.due = now + EXECUTE[one.request.quick]
+                self._close(one.request, now)
 
     @staticmethod
     def bind(quotes: list[Quote]) -> None:
@@ -207,9 +209,6 @@ class Room:
         for account, order in zip((request.account, quote.account), quote.orders, strict=True):
             msg = talk.quote_executed(quote, account, order)
             self.hub.publish("communications", "quote_executed", msg, market=order.ticker, user=account.id)
-        self._close(request, at)
-        for other in self.of(request):
-            self.end(other, at, "rfq_closed")
 
     def _forget(self, now: int) -> None:
         self.requests = {
