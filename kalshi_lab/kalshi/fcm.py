@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from kalshi_lab.errors import one_of
+from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family, envelope
 from kalshi_lab.kalshi.operations import call
@@ -76,15 +76,25 @@ class AsyncFcm(Family):
         return self._pages(MarketPosition, "market_positions", made, ("ticker",), page=PAGE, limit=limit)
 
     async def transfer_position(
-        self, ticker: str, contracts: Decimal | str | int, price: Decimal | str, *, source: str, destination: str
+        self, ticker: str, contracts: int, price: Decimal | str | int, *, source: str, destination: str
     ) -> str:
-        """Move contracts of YES between subtraders at a price in dollars; gives the transfer's id. Never sent twice by itself."""
+        """Move whole contracts between subtraders, YES where positive, NO where negative, at a YES price in whole cents (as dollars).
+
+        Gives the transfer's id. Never sent twice by itself.
+        """
+        if isinstance(contracts, bool) or not isinstance(contracts, int) or contracts == 0:
+            raise UsageError(
+                f"contracts {contracts!r} is no number of whole contracts", hint="Positive for YES, negative for NO"
+            )
+        paid = params.exact(price, "price", decimals=2, low=params.NOTHING)
+        if paid > 1:
+            raise UsageError(f"price {paid} is above 1 dollar")
         sent = params.body(
             source_subtrader_id=source,
             target_subtrader_id=destination,
             market_ticker=params.ticker(ticker),
-            position_centicount=params.units(contracts, 2, "contracts"),
-            price_centicents=params.units(params.price(price), 4, "price"),
+            position_centicount=contracts * 100,
+            price_centicents=int(paid.scaleb(4)),
         )
         return await self._id(call("create_fcm_position_transfer", body=sent), "position_transfer_id")
 

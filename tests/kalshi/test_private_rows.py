@@ -254,3 +254,17 @@ def test_a_private_key_is_never_sent() -> None:
     assert key.private_key == "SECRET-PEM"
     assert "SECRET" not in repr(key) + str(key) + key._repr_html_()
     assert [one.path for one in server.asked] == ["/api_keys/generate"]
+
+
+def test_a_position_moves_between_subtraders() -> None:
+    """Whole contracts in hundredths, signed; whole cents in hundredths of a cent."""
+    with Scripted(lambda _asked: Answer({"position_transfer_id": "t-1"}, 201)) as server, client(server) as kalshi:
+        assert kalshi.fcm.transfer_position("KX-A", -3, "0.42", source="a", destination="b") == "t-1"
+        for wrong in ({"contracts": 0}, {"contracts": 1.5}, {"price": "0.425"}, {"price": "1.01"}, {"price": -1}):
+            with pytest.raises(kl.UsageError):
+                kalshi.fcm.transfer_position(
+                    **{"ticker": "KX-A", "contracts": 1, "price": "0.4", "source": "a", "destination": "b", **wrong}
+                )
+    sent = json.loads(server.asked[0].body)
+    assert (sent["position_centicount"], sent["price_centicents"]) == (-300, 4200)
+    assert len(server.asked) == 1

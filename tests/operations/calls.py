@@ -42,6 +42,8 @@ class Known:
     key: str = UUID
     public_key: str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
     subtrader: str = "sub-1"
+    other_subtrader: str = "sub-2"
+    suffix: str = "two"
     user: str = UUID
     since: str = "2026-11-20T00:00:00Z"
     until: str = "2026-11-20T12:00:00Z"
@@ -188,9 +190,9 @@ WRITES: dict[str, Callable[[Any, Known], Any]] = {
     "generate_api_key": lambda k, c: k.api_keys.generate("another"),
     "delete_api_key": lambda k, c: k.api_keys.delete(c.key),
     "create_fcm_position_transfer": lambda k, c: k.fcm.transfer_position(
-        c.ticker, "1.5", "0.42", source=c.subtrader, destination="sub-2"
+        c.ticker, 2, "0.42", source=c.subtrader, destination=c.other_subtrader
     ),
-    "create_fcm_subtrader": lambda k, c: k.fcm.create_subtrader("two"),
+    "create_fcm_subtrader": lambda k, c: k.fcm.create_subtrader(c.suffix),
     "update_fcm_subtrader_blocked_categories": lambda k, c: k.fcm.update_blocked_categories(
         c.subtrader, "Sports", blocked=True
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ class Practice:
 
     def __init__(self, exchange: sim.Exchange) -> None:
         self.exchange = exchange
+        self._count = itertools.count()
         self.settings = kl.Settings(environment="sim", base_url=exchange.url)
         self.key, self.other_key = self._join(), self._join()
         self.mine = kl.Kalshi(self.settings, credentials=self.key, writable=True)
@@ -32,6 +34,10 @@ class Practice:
     def _join(self) -> kl.Credentials:
         made = kl.Credentials.generate()
         return made.with_key_id(self.exchange.account(made.public_pem, tier="prime", direct=True))
+
+    def suffix(self) -> str:
+        """A name that no subtrader has yet."""
+        return f"t{next(self._count)}"
 
     def close(self) -> None:
         """Give back the connections."""
@@ -105,6 +111,13 @@ def _subtrader(p: Practice) -> dict[str, str]:
     return {"subtrader": known[0] if known else p.mine.fcm.create_subtrader("one")}
 
 
+def _two(p: Practice) -> dict[str, str]:
+    return {
+        "subtrader": p.mine.fcm.create_subtrader(p.suffix()),
+        "other_subtrader": p.mine.fcm.create_subtrader(p.suffix()),
+    }
+
+
 def _capped(p: Practice) -> dict[str, str]:
     found = _subtrader(p)
     p.mine.fcm.update_daily_cap(found["subtrader"], 500)
@@ -126,7 +139,7 @@ GROUPS = (
     "delete_order_group",
 )
 SUBTRADER = (
-    "get_fcm_orders", "get_fcm_positions", "get_fcm_subtrader_blocked_categories", "create_fcm_position_transfer",
+    "get_fcm_orders", "get_fcm_positions", "get_fcm_subtrader_blocked_categories",
     "update_fcm_subtrader_blocked_categories", "update_fcm_event_contract_daily_cap",
 )  # fmt: skip
 NEEDS: dict[str, Callable[[Practice], dict[str, Any]]] = {
@@ -146,6 +159,8 @@ NEEDS: dict[str, Callable[[Practice], dict[str, Any]]] = {
     "create_rfq_batch_quote": lambda p: p.batch(p.theirs),
     "delete_rfq_batch_quote": lambda p: p.batch_quote(p.theirs, p.mine),
     "confirm_rfq_batch_quote": lambda p: p.accepted_batch(),
+    "create_fcm_position_transfer": _two,
+    "create_fcm_subtrader": lambda p: {"suffix": p.suffix()},
     "batch_cancel_orders_v2": lambda p: {"other_order": p.order()},
     "create_quote": lambda p: {"rfq": p.rfq(p.theirs)},
     "create_market_in_multivariate_event_collection": lambda p: p.legs(),
