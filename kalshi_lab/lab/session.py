@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from kalshi_lab import markup
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
+    from kalshi_lab.sim.process import Controls, Exchange
 
 
 class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
@@ -35,7 +37,8 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
     `base_url` names one that runs. home: the folder of the store, made if need be. credentials: a key, which streams and your own
     portfolio need (`kl.Credentials.from_env()`); in the sim it gets one, with practice money, without asking. writable: whether
-    `kalshi`, the client that it uses, may write, which orders need. Further options are those of `Settings`; or give a whole
+    `kalshi`, the client that it uses, may write, which orders need. `simulated` steers the simulated exchange (`advance`, `stir`,
+    `faults`, ...) and is None at a real one. Further options are those of `Settings`; or give a whole
     `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
     """
 
@@ -55,11 +58,12 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
             raise UsageError("give settings= or single options, not both")
         settings = settings or Settings(**options)
         make_folder(settings.folder)
-        self._simulated: Any = None
+        self._started: Exchange | None = None
         machine = clock or SystemClock()
         self.settings = settings if settings.environment != "sim" else self._simulate(settings)
         self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
-        if credentials is None and self.settings.environment == "sim":
+        self.simulated = _controls(self.settings)
+        if credentials is None and self.simulated is not None:
             credentials = _practising(self.settings.url)
         self.kalshi = AsyncKalshi(
             self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
@@ -74,8 +78,8 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
 
         if settings.base_url:
             return settings
-        self._simulated = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
-        return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._simulated.url})
+        self._started = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+        return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._started.url})
 
     async def close(self) -> None:
         """End the recordings, give back the connections, and stop the simulated exchange that this session started.
@@ -84,8 +88,8 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         """
         ended = await asyncio.gather(*(one.stop() for one in self._recordings), return_exceptions=True)
         await self.kalshi.close()
-        if self._simulated is not None:
-            await asyncio.to_thread(self._simulated.stop)
+        if self._started is not None:
+            await asyncio.to_thread(self._started.stop)
         for problem in ended:
             if isinstance(problem, BaseException):
                 raise problem
@@ -96,6 +100,14 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
     def _repr_html_(self) -> str:
         facts = {"environment": self.settings.environment, "exchange": self.settings.url, "store": self.store.path}
         return markup.card(type(self).__name__, facts)
+
+
+def _controls(settings: Settings) -> Controls | None:
+    """What steers the simulated exchange; None at a real one."""
+    from kalshi_lab.sim.process import Controls
+
+    port = urlsplit(settings.url).port
+    return Controls(port) if settings.environment == "sim" and port else None
 
 
 def _practising(url: str) -> Credentials | None:
@@ -133,7 +145,7 @@ class Lab(Look, Keep, Ask, Think, Session):
         key: dict[str, Any] = {"credentials": credentials, "writable": writable}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
-        self.kalshi = face(self._twin.kalshi)
+        self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
 
     close = blocking(AsyncLab.close)
 

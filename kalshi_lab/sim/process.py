@@ -25,33 +25,16 @@ PREFIX = "/trade-api/v2"
 _GRACE = 5.0
 
 
-class Exchange:
-    """A running simulated exchange; leaving its `with` block, or `stop()`, ends it, and so does the end of this process."""
+class Controls:
+    """What steers the simulated exchange that listens on a port of this machine, whoever started it."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self._process, self.port = process, port
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     @property
     def url(self) -> str:
         """The address up to /trade-api/v2."""
         return f"http://127.0.0.1:{self.port}{PREFIX}"
-
-    def __repr__(self) -> str:
-        state = "running" if self.running else "stopped"
-        return f"Exchange({self.url!r}, {state})"
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._process.poll() is None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def advance(self, seconds: float) -> str:
         """Move the virtual clock forward; gives the new time as text."""
@@ -162,20 +145,6 @@ class Exchange:
         wanted = {"channel": channel, "kind": kind, "msg": msg, "market": market, "user": user}
         self._control("POST", "/sim/publish", wanted)
 
-    def stop(self) -> None:
-        """End the process and wait until it is gone."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        if self.running:
-            self._process.terminate()
-            try:
-                self._process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-
     def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
@@ -189,6 +158,48 @@ class Exchange:
         if response.status != 200:
             raise UsageError(f"the simulated exchange refused {method} {path}", hint=str(answer.get("error", answer)))
         return dict(answer)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+
+class Exchange(Controls):
+    """A running simulated exchange; leaving its `with` block, or `stop()`, ends it, and so does the end of this process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        super().__init__(port)
+        self._process = process
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "stopped"
+        return f"Exchange({self.url!r}, {state})"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and wait until it is gone."""
+        if self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.close()
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
 
 def start(

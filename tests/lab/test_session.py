@@ -72,10 +72,22 @@ def test_two_labs_share_a_store(exchange: Exchange, tmp_path: Path) -> None:
 def test_a_lab_starts_its_own_exchange(tmp_path: Path) -> None:
     """Without an address the sim starts for this lab and ends with it."""
     with Lab("sim", home=tmp_path) as lab:
-        running = lab._twin._simulated
+        running = lab._twin._started
+        assert running is not None
         assert repr(lab.status()) == "<ExchangeStatus up, trading on>"
         assert running.running
     assert not running.running
+
+
+def test_a_simulated_exchange_is_steered_from_the_lab(exchange: Exchange, tmp_path: Path) -> None:
+    """`lab.simulated` moves the clock of an exchange that somebody else started; at a real one there is nothing to steer."""
+    with Lab("sim", base_url=exchange.url, home=tmp_path) as lab:
+        assert lab.simulated is not None
+        before = lab.simulated.now()
+        assert lab.simulated.advance(60) == exchange.now() > before
+        assert repr(lab.simulated) == f"Controls({exchange.url!r})"
+    with Lab("prod", home=tmp_path) as real:
+        assert real.simulated is None
 
 
 def test_the_end_of_a_session(exchange: Exchange, tmp_path: Path) -> None:
