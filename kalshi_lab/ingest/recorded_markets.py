@@ -38,14 +38,17 @@ class Wanted:
         if unknown:
             raise UsageError(f"the exchange has no market {', '.join(unknown[:5])}", hint="lab.markets() lists them")
         if self.grows:
-            named: dict[str, Any] = {"series": self.series, "event": self.event}
-            listed = kalshi.markets.list(status="open", combos=True, **named)
-            found += [market.ticker async for market in listed if market.ticker not in found]
+            found += [name for name in await self.open_ones(kalshi) if name not in found]
         if self.grows and not found:
             raise UsageError(
                 f"no market of {self.series or self.event} is open", hint="Name tickers, or wait until one opens"
             )
         return found
+
+    async def open_ones(self, kalshi: AsyncKalshi) -> list[str]:
+        """The markets of the series or event that are open now."""
+        named: dict[str, Any] = {"series": self.series, "event": self.event}
+        return [market.ticker async for market in kalshi.markets.list(status="open", combos=True, **named)]
 
     async def _known(self, kalshi: AsyncKalshi) -> list[str]:
         return [name for part in _parts(self.tickers) for name in await _listed(kalshi, part)]

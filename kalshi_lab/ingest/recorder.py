@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 BOUND = 50_000  # messages that may wait
 SETTLED = 1.0  # seconds after a gap until REST is asked for its trades
-LAST_WAIT = 10.0  # seconds that such questions may take when the recording ends
+LAST_WAIT = 10.0  # seconds that what goes on beside may take when the recording ends
+LIFECYCLE = "market_lifecycle_v2"
 SINGLY = 20  # markets whose trades are asked for one by one; of more, those of the whole exchange are
 ASKED = timedelta(seconds=1)  # REST takes whole seconds
 
@@ -83,6 +84,7 @@ class AsyncRecording(AsyncSession):
         self._lock = _lock(store, self.recording)
         self._tasks: list[asyncio.Task[None]] = []
         self._aside: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Lock()
         self._new: set[str] = set()
         self._strangers: set[str] = set()
 
@@ -128,10 +130,12 @@ class AsyncRecording(AsyncSession):
             receiving, writing = self._tasks
             try:
                 await self._stream.close()
-                receiving.cancel()
-                await asyncio.gather(receiving, return_exceptions=True)
+                await asyncio.wait([receiving], timeout=LAST_WAIT)  # what had arrived by then is handed on
+                self._intake.close()
                 await asyncio.shield(writing)
                 await self._finish_asides()
+                if receiving.done():
+                    receiving.result()
             finally:
                 await self._cancel()
         return self
@@ -167,6 +171,9 @@ class AsyncRecording(AsyncSession):
             self._writer.trouble(error)
             self._intake.disconnected()
             self.state = "failed"
+        except BaseException:
+            self.state = "failed"
+            raise
         finally:
             self._intake.close()
 
@@ -200,9 +207,12 @@ class AsyncRecording(AsyncSession):
             if "trade" in self._wanted.channels and gap.channel in {None, "trade"}:
                 self._start(self._backfill(gap))
         self._new |= rows.new_markets - self._strangers - set(self._writer.tickers)
-        if self._wanted.grows and self._new and not self._intake.closed:
+        if self._wanted.grows and not self._intake.closed:
             names, self._new = sorted(self._new), set()
-            self._start(self._join(names))
+            if names:
+                self._start(self._join(names))
+            if any(gap.channel in {None, LIFECYCLE} for gap in rows.gaps):  # in which markets may have been created
+                self._start(self._join_open())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._told(work))
@@ -219,22 +229,29 @@ class AsyncRecording(AsyncSession):
         """Record those of some new markets that belong to the series or event; on an error they are asked about again."""
         try:
             mine = await self._wanted.belonging(self._kalshi, names)
-            fresh = [name for name in mine if name not in self._writer.tickers]
-            if fresh:
-                await self._stream.add(fresh)
-                self._writer.tickers += fresh
+            await self._add(mine)
             self._strangers |= set(names) - set(mine)
         except LabError:
             self._new |= set(names)
             raise
 
+    async def _join_open(self) -> None:
+        await self._add(await self._wanted.open_ones(self._kalshi))
+
+    async def _add(self, names: list[str]) -> None:
+        fresh = [name for name in names if name not in self._writer.tickers]
+        if fresh:
+            await self._stream.add(fresh)
+            self._writer.tickers += fresh
+
     async def _backfill(self, gap: Break) -> None:
-        """Bring the trades of a gap by REST."""
+        """Bring the trades of a gap by REST; one gap at a time, however many there are."""
         await self._clock.sleep(SETTLED)
         since, until = gap.since, gap.until
         if since is None or until is None:
             return
-        trades = await self._trades(since - ASKED, until + 2 * ASKED)
+        async with self._asking:
+            trades = await self._trades(since - ASKED, until + 2 * ASKED)
         now = self._clock.now()
         stamped = trades.with_columns(run_id=pl.lit(self.recording), seen_at=pl.lit(now, pl.Datetime("us", "UTC")))
         stored = await self._writer.kept(

@@ -88,7 +88,8 @@ class Writer:
         now = self._clock.now()
         gaps = [row(self._recording, gap) for gap in self._reader.close(now)]
         self.counts.stored["gaps"] += len(gaps)
-        await self.kept(lambda connection: recorded.end(connection, self._recording, now, gaps))
+        until = max(self._reader.last, now - ON_ITS_WAY)
+        await self.kept(lambda connection: recorded.end(connection, self._recording, until, now, gaps))
 
     async def kept(self, work: Callable[[Connection], T]) -> T:
         """Do work in a transaction, again and again while the store cannot be written; once nothing more arrives, a few times."""

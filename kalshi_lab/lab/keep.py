@@ -83,17 +83,16 @@ class AsyncKeep(Verbs):
         """Record the live stream into the store, in the background: books, trades, tickers, and the life of markets.
 
         Of `tickers`, and of the open markets of a `series` or an `event`, which are joined by those that are created or activated
-        later. Every message is kept once, every gap is a row of `table("gaps")`, and trades missed while the connection was lost are
-        brought by REST. Tables: book_changes, trades, ticks, lifecycle, recordings, gaps; `book` and `replay` rebuild the books.
+        later where market_lifecycle_v2 is among the channels. Without any of them: what the exchange sends of all markets. Every
+        message is kept once, every gap is a row of `table("gaps")`, and trades missed while the connection was lost are brought by
+        REST. Tables: book_changes, trades, ticks, lifecycle, recordings, gaps; `book` and `replay` rebuild the books.
         Needs credentials. Raises UsageError for an unknown channel, or where there is no such market.
         """
         asked = wanted(tickers, series, event, channels)
 
         def stream(names: list[str]) -> AsyncStream:
-            no_prices = (
-                False if "orderbook_delta" in asked.channels else None
-            )  # said, since the exchange may change its default
-            return self.kalshi.stream(asked.channels, tickers=names or None, use_yes_price=no_prices)
+            said = False if "orderbook_delta" in asked.channels else None  # the exchange may change its default
+            return self.kalshi.stream(asked.channels, tickers=names or None, use_yes_price=said)
 
         made = AsyncRecording(self.kalshi, self.store, self.clock, asked, stream)
         self._recordings.add(made)

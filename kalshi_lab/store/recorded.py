@@ -117,16 +117,16 @@ def _mark(connection: Connection, batch: Kept) -> dict[str, int]:
     return {}
 
 
-def end(connection: Connection, recording: str, now: datetime, gaps: Sequence[Mapping[str, Any]] = ()) -> None:
+def end(
+    connection: Connection, recording: str, kept_until: datetime, now: datetime, gaps: Sequence[Mapping[str, Any]]
+) -> None:
     """Say that a recording ended as it should, with the gaps that were open until then."""
-    row = writes.rows(
-        connection, "SELECT kept_until FROM recordings WHERE recording = $1 AND ended_at IS NULL", [recording]
-    )
-    if row:
+    known = "SELECT kept_until FROM recordings WHERE recording = $1 AND ended_at IS NULL"
+    if writes.rows(connection, known, [recording]):
         _add_gaps(connection, gaps)
-        ended = max(now, row[0]["kept_until"])
-        sql = "UPDATE recordings SET ended_at = $2, kept_until = $2 WHERE recording = $1"
-        connection.execute(sql, [recording, ended])
+        kept = "kept_until = greatest(kept_until, $2)"
+        sql = f"UPDATE recordings SET ended_at = greatest(kept_until, $2, $3), {kept} WHERE recording = $1"
+        connection.execute(sql, [recording, kept_until, now])
 
 
 def _add_gaps(connection: Connection, gaps: Sequence[Mapping[str, Any]]) -> int:

@@ -84,3 +84,15 @@ def test_new_markets_of_the_series_join(lab: kl.Lab, upset: Exchange) -> None:
     assert not lab.book(new).stale
     assert new in lab.table("recordings")["tickers"][0]
     assert sorted(lab.table("lifecycle")["event_type"].to_list())[:2] == ["created", "created"]
+
+
+def test_markets_created_while_nobody_listened_join(lab: kl.Lab, upset: Exchange) -> None:
+    """After a lost connection the series is listed again, so that no market is missed."""
+    series = lab.events(limit=1)["series_ticker"][0]
+    with lab.record(series=series) as recording:
+        first = recording.tickers
+        upset.reset_log()
+        upset.stream_faults("drop")
+        wait(lambda: recording.stats.gaps == 1)
+        wait(lambda: any(request["path"].endswith("/markets") for request in upset.requests()))
+    assert recording.tickers == first
