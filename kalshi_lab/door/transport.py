@@ -45,6 +45,7 @@ __all__ = ["Call", "Door", "Reply", "segment"]
 _OK = range(200, 300)
 _NO_CONTENT = 204
 _UNAUTHORIZED = 401
+_STALE = 0.25  # seconds after which paid tokens are paid anew, so that requests held up for a connection don't all leave at once
 _TOO_MANY = 429
 
 
@@ -188,6 +189,7 @@ class Door:
         try:
             bucket, cost = self._budget.bucket(trip.call), self._budget.cost(trip.call)
             await bucket.acquire(cost, until=trip.started + trip.deadline)
+            trip.granted_at = self._clock.monotonic()
         except NoTurn as late:
             message = (
                 f"the rate budget has no room for this request for {late.seconds:.1f} s, which is after its deadline"
@@ -241,6 +243,8 @@ class Door:
 
     async def _answer(self, trip: Trip) -> Reply | RequestError:
         async with self._lanes().one() as client:
+            if self._clock.monotonic() - trip.granted_at > _STALE:
+                await self._turn(trip)
             self._breaker.check(trip.admission)
             trip.depart()
             response = await client.send(self._request(client, trip), stream=True)

@@ -64,6 +64,7 @@ class Trip:
     started: float = field(init=False)
     queued_at: float = field(init=False)
     sent_at: float | None = None
+    granted_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.started = self.queued_at = self.clock.monotonic()
