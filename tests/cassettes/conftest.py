@@ -1,83 +1,145 @@
-"""Recorded HTTP of the public families: replayed without a server, recorded anew from the sim (--record) or the exchange (--live).
+"""Recorded HTTP of each family: replayed without a server, recorded anew from the sim (--record) or the exchange (--live).
 
 pytest tests/cassettes              replays
 pytest tests/cassettes --record     records from the simulated exchange, over real HTTP
-pytest tests/cassettes --live       also asks the real exchange, and records what it answers
+pytest tests/cassettes --live       also asks the real exchange what is public, and records what it answers
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 import vcr  # type: ignore[import-untyped]  # it ships no types
 
 import kalshi_lab as kl
+from kalshi_lab import sim
+from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vcr.request import Request  # type: ignore[import-untyped]  # as above
 
 FOLDER = Path(__file__).parents[2] / "cassettes"
-ADDRESS = "http://127.0.0.1:9/trade-api/v2"  # nobody listens there: what is not in a cassette fails
-KEPT_HEADERS = {"request": {"accept"}, "response": {"content-type"}}
 
 
-def scrubbed_request(request: Request) -> Request:
-    """The request under the fixed address, without headers but Accept."""
-    parts = urlsplit(request.uri)
-    request.uri = ADDRESS + parts.path.partition("/trade-api/v2")[2] + (f"?{parts.query}" if parts.query else "")
-    request.headers = {
-        name: value for name, value in request.headers.items() if name.lower() in KEPT_HEADERS["request"]
-    }
-    return request
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """--live needs the real exchange; without it there is one line, and no test runs."""
+    asked = session.config.getoption("--live") and any(item.get_closest_marker("live") for item in session.items)
+    if asked and (why := unreachable(kl.Settings(attempts=1))):
+        pytest.exit(why, returncode=1)
 
 
-def scrubbed_response(response: dict[str, Any]) -> dict[str, Any]:
-    """The response without headers but its type."""
-    kept = {name: value for name, value in response["headers"].items() if name.lower() in KEPT_HEADERS["response"]}
-    return {**response, "headers": kept}
+def unreachable(settings: kl.Settings) -> str:
+    """Why an exchange cannot be recorded, in one line; empty where it answers."""
+    try:
+        with kl.Kalshi(settings) as client:
+            client.exchange.status()
+    except kl.LabError as error:
+        return f"--live: the exchange at {settings.url} does not answer, nothing was recorded: {error.message}"
+    return ""
 
 
-def recorder(*, record: bool) -> vcr.VCR:
+def same_body(one: Request, other: Request) -> None:
+    """Requests are alike when their bodies say the same."""
+    assert _said(one) == _said(other)
+
+
+def _said(request: Request) -> Any:
+    return json.loads(request.body) if request.body else None
+
+
+def recorder(*, record: bool, keys: tuple[str, ...] = ()) -> vcr.VCR:
     """The recorder: reads cassettes only, unless it records."""
-    return vcr.VCR(
+    scrubber = Scrubber(*keys)
+    made = vcr.VCR(
         serializer="json",
         record_mode="all" if record else "none",
-        match_on=("method", "path", "query"),
         decode_compressed_response=True,
-        before_record_request=scrubbed_request,
-        before_record_response=scrubbed_response,
+        before_record_request=scrubber.request,
+        before_record_response=scrubber.response,
     )
+    made.register_matcher("said", same_body)
+    made.match_on = ("method", "path", "query", "said")
+    return made
+
+
+@contextmanager
+def recording(request: pytest.FixtureRequest, folder: Path, *keys: str) -> Iterator[None]:
+    """Everything within is recorded under the test's name; it replaces the old cassette when the test passed and nothing leaked."""
+    name, failed = cassette(request).name, request.session.testsfailed
+    with recorder(record=True, keys=keys).use_cassette(str(folder / name)):
+        yield
+    if request.session.testsfailed == failed:
+        assert leaks((folder / name).read_text(encoding="utf-8")) == []
+        shutil.copyfile(folder / name, FOLDER / name)
+
+
+def cassette(request: pytest.FixtureRequest) -> Path:
+    """The cassette of a test, which is named after it."""
+    return FOLDER / (request.function.__name__.removeprefix("test_") + ".json")
 
 
 @pytest.fixture(params=["recorded", pytest.param("live", marks=pytest.mark.live)])
 def kalshi(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[kl.Kalshi]:
     """A client whose answers come from the cassette that is named after the test."""
-    name = request.function.__name__.removeprefix("test_") + ".json"
     live, record = request.param == "live", request.config.getoption("--record")
-    if not live and not record:
-        yield from replayed(FOLDER / name)
-        return
-    url = "" if live else request.getfixturevalue("exchange").url
-    failed = request.session.testsfailed
-    with recorder(record=True).use_cassette(str(tmp_path / name)), kl.Kalshi(source(url)) as client:
-        yield client
-    if request.session.testsfailed == failed:  # what fails leaves the old cassette
-        shutil.copyfile(tmp_path / name, FOLDER / name)
+    with ExitStack() as open_things:
+        if live or record:
+            url = "" if live else request.getfixturevalue("exchange").url
+            open_things.enter_context(recording(request, tmp_path))
+            yield open_things.enter_context(kl.Kalshi(source(url)))
+        else:
+            open_things.enter_context(recorder(record=False).use_cassette(str(cassette(request))))
+            yield open_things.enter_context(kl.Kalshi(source(ADDRESS, attempts=1)))
 
 
-def replayed(cassette: Path) -> Iterator[kl.Kalshi]:
-    """A client that reads a cassette and cannot reach anything."""
-    settings = kl.Settings(environment="sim", base_url=ADDRESS, attempts=1)
-    with recorder(record=False).use_cassette(str(cassette)), kl.Kalshi(settings) as client:
-        yield client
-
-
-def source(url: str) -> kl.Settings:
+def source(url: str, **options: Any) -> kl.Settings:
     """Settings for the simulated exchange at an address, or for the real one."""
-    return kl.Settings(environment="sim", base_url=url) if url else kl.Settings()
+    return kl.Settings(environment="sim", base_url=url, **options) if url else kl.Settings()
+
+
+@dataclass(frozen=True)
+class Members:
+    """Two members of one exchange: `mine` is asked, `theirs` is the other side. `later` lets so many seconds pass there."""
+
+    mine: kl.Kalshi
+    theirs: kl.Kalshi
+    key: kl.Credentials
+    later: Callable[[float], Any]
+
+
+@pytest.fixture(params=["recorded", pytest.param("live", marks=pytest.mark.live)])
+def members(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Members]:
+    """Two signing clients of an exchange of their own, or of its cassette; generated keys do for both, since a cassette checks none."""
+    if request.param == "live":
+        pytest.skip("needs an account, and trades on it: recorded from the simulated exchange only")
+    with ExitStack() as open_things:
+        if request.config.getoption("--record"):
+            exchange = open_things.enter_context(sim.start(markets=300, history_days=40, clock="frozen"))
+            keys, later = (_joined(exchange), _joined(exchange)), exchange.advance
+            open_things.enter_context(recording(request, tmp_path, *(key.key_id for key in keys)))
+            settings = source(exchange.url)
+        else:
+            keys, later = (_stranger(1), _stranger(2)), float
+            open_things.enter_context(recorder(record=False).use_cassette(str(cassette(request))))
+            settings = source(ADDRESS, attempts=1)
+        clients = [kl.Kalshi(settings, credentials=key, writable=True) for key in keys]
+        for client in clients:
+            open_things.enter_context(client)
+        yield Members(*clients, keys[0], later)
+
+
+def _joined(exchange: sim.Exchange) -> kl.Credentials:
+    made = kl.Credentials.generate()
+    return made.with_key_id(exchange.account(made.public_pem, tier="prime", direct=True))
+
+
+def _stranger(number: int) -> kl.Credentials:
+    return kl.Credentials.generate(key_id=placeholder(number))
