@@ -9,6 +9,7 @@ import pickle
 import traceback
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -17,6 +18,7 @@ from kalshi_lab.door import Call, Door
 from tests.door.raw_server import CLOSE, PREFIX, RESET, STALL, Answer, RawServer, free_port, reply
 from tests.door.sending import Sent, settings_for
 from tests.door.signed import headers
+from tests.door.test_errors_hold_no_secrets import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +101,9 @@ def test_a_cancelled_request_shows_none() -> None:
         raise AssertionError
 
     with RawServer([STALL]) as server:
-        shown = "\n".join(frames(asyncio.run(main(server))))
+        stopped = asyncio.run(main(server))
+    shown = "\n".join(frames(stopped))
+    assert not [value for value in held(stopped) if isinstance(value, httpx.Request | httpx.Headers | httpx.Response)]
     assert "door=" in shown or "trip=" in shown
     assert [secret for secret in secrets(server) if secret in shown] == []
 
@@ -118,7 +122,7 @@ def test_clients_and_doors_show_none() -> None:
 
 def test_a_leak_would_be_found() -> None:
     """The search of these tests finds a secret that is there, in a frame as in a chained error."""
-    code = "def leak(key):\n    try:\n        kept = key.key_id\n        1 / 0\n    except ZeroDivisionError:\n        raise ValueError('x')"
+    code = "def leak(key):\n  try:\n    kept = key.key_id\n    1 / 0\n  except ZeroDivisionError:\n    raise ValueError('x')"
     scope: dict[str, Any] = {}
     exec(compile(code, "elsewhere.py", "exec"), scope)  # noqa: S102 - a frame that is not of the tests
     with pytest.raises(ValueError, match="x") as caught:
