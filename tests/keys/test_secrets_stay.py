@@ -115,9 +115,9 @@ def test_clients_and_doors_show_none() -> None:
     assert signer is not None
     shown = "\n".join(repr(one) for one in (client, client.door, signer, vars(signer), client.settings, vars(client)))
     assert [secret for secret in secrets() if secret in shown] == []
-    for held in (signer, KEY, {"deep": [KEY]}):
+    for holder in (signer, KEY, {"deep": [KEY]}):
         with pytest.raises((kl.UsageError, TypeError)):
-            pickle.dumps(held)
+            pickle.dumps(holder)
 
 
 def test_a_leak_would_be_found() -> None:
