@@ -186,11 +186,18 @@ def time_axis(axes: Axes, times: Sequence[datetime | None]) -> None:
     if not seen:
         axes.set_xticks([])
         return
-    pad = max((seen[-1] - seen[0]) / 50, timedelta(minutes=1))
+    pad = (seen[-1] - seen[0]) / 50 or timedelta(minutes=1)
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]  # matplotlib.dates is untyped
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
     axes.set(xlim=(seen[0] - pad, seen[-1] + pad), xlabel="time (UTC)")
+
+
+def price_axis(axes: Axes) -> None:
+    """Close to the data, but never closer than 4 cents, which would make noise look like news."""
+    low, high = axes.dataLim.intervaly if axes.dataLim.height >= 0 else (0.0, 1.0)
+    middle, half = (low + high) / 2, max((high - low) * 0.55, 0.02)
+    axes.set(ylim=(max(middle - half, -0.02), min(middle + half, 1.02)), ylabel="price (dollars)")
 
 
 def say(axes: Axes, words: str) -> None:

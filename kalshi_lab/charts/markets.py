@@ -20,6 +20,7 @@ from kalshi_lab.charts.house import (
     legend,
     literal,
     need,
+    price_axis,
     say,
     time_axis,
 )
@@ -63,16 +64,9 @@ def price_path(
             say(panes[0], "no quotes")
         else:
             _band(panes[0], rows, times)
-        _price_axis(panes[0])
+        price_axis(panes[0])
         legend(picture.figure, panes[0])
     return picture
-
-
-def _price_axis(axes: Axes) -> None:
-    """Close to the data, but never closer than 4 cents, which would make noise look like news."""
-    low, high = axes.dataLim.intervaly if axes.dataLim.height >= 0 else (0.0, 1.0)
-    middle, half = (low + high) / 2, max((high - low) * 0.55, 0.02)
-    axes.set(ylim=(max(middle - half, -0.02), min(middle + half, 1.02)), ylabel="price (dollars)")
 
 
 def _quoted(rows: pl.DataFrame) -> str:
