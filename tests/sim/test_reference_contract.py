@@ -294,3 +294,11 @@ def test_making_combos_needs_a_key(exchange: sim.Exchange, client: httpx.Client)
     assert client.post(exchange.url + path, json={"selected_markets": LEGS}).status_code == 401
     member = Member(exchange, client).join()
     assert member.call("POST", path, {"selected_markets": LEGS}).status_code == 404
+
+
+def test_milestones_are_found_by_their_source(get: Callable[..., Any]) -> None:
+    """The provider's id finds its milestone, another finds none."""
+    wanted = get("/milestones", limit=3)["milestones"][2]
+    found = get("/milestones", limit=5, source_id=wanted["source_id"])["milestones"]
+    assert [one["id"] for one in found] == [wanted["id"]]
+    assert get("/milestones", limit=5, source_id="nobody")["milestones"] == []

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kalshi_lab import sim
+from kalshi_lab.sim.api import Api
+from kalshi_lab.sim.app import Application
+from kalshi_lab.sim.desk.calls import PREFIX, Signed
+from kalshi_lab.sim.virtual import Bucket, VirtualClock
+from kalshi_lab.sim.world import World, microseconds
 from tests.sim.desk.conftest import WEATHER, Member
 
 if TYPE_CHECKING:
@@ -396,3 +403,20 @@ def test_the_log_keeps_what_was_sent(house: sim.Exchange, asker: Member) -> None
     first, second = house.requests()
     assert (first["method"], first["path"], first["body"], first["key"]) == ("POST", RFQS, ASK, asker.key)
     assert (second["method"], second["status"], "body" in second) == ("DELETE", 204, False)
+
+
+def test_every_operation_has_an_answer() -> None:
+    """All operations of the contract and the ten unverified ones are routes of the exchange; those with a key are signed ones."""
+    document = json.loads((Path(__file__).parents[1] / "contract.json").read_text(encoding="utf-8"))
+    world = World(open_markets=100, history_days=0)
+    clock = VirtualClock(microseconds(world.start), "frozen")
+    served = Application(Api(world, clock.now), clock, Bucket(100.0)).routes
+    signed = {
+        (method, route.path.removeprefix(PREFIX)): isinstance(route, Signed)
+        for route in served
+        for method in route.methods or ()
+    }
+    wanted = [*document["endpoints"], *document["unverified_endpoints"]]
+    assert len(wanted) == 128
+    assert [(one["method"], one["path"]) for one in wanted if (one["method"], one["path"]) not in signed] == []
+    assert [one["path"] for one in wanted if signed[one["method"], one["path"]] != one["auth"]] == []

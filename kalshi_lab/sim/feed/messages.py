@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kalshi_lab.sim.desk.shapes import signed
-from kalshi_lab.sim.draws import words
-from kalshi_lab.sim.wire import DOLLAR, SECOND, count, moment, price, uuid
+from kalshi_lab.sim.reference.identity import MARKET, identifier
+from kalshi_lab.sim.wire import DOLLAR, SECOND, count, moment, price
 
 if TYPE_CHECKING:
     from kalshi_lab.sim.render import Json
 
 MILLISECOND = 1_000
-_MARKET = 0x4D49
 _encoder = msgspec.json.Encoder()
 Sides = tuple[dict[int, int], dict[int, int]]
 """NO bids and YES bids: contracts by price."""
@@ -28,8 +27,7 @@ def text(value: Any) -> str:
 
 def market_id(seed: int, row: int) -> str:
     """The id that streams give a market beside its ticker."""
-    high, low = (int(words(seed, _MARKET, half, row)[0]) for half in (1, 2))
-    return uuid(high & 0xFFFFFFFF_FFFF0FFF | 0x4000, low & 0x3FFFFFFF_FFFFFFFF | 0x80000000_00000000)
+    return identifier(seed, MARKET, row)
 
 
 def seconds(rfc3339: str) -> int:

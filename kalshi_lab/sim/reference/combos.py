@@ -86,12 +86,11 @@ class Combos:
             "open_date": moment(microseconds(self.world.start) - 100 * DAY * SECOND),
             "close_date": moment(closes),
             "associated_events": [
-                {"ticker": ticker, "is_yes_only": False, "size_max": 1, "size_min": None, "active_quoters": []}
-                for ticker in tickers
+                {"ticker": ticker, "is_yes_only": False, "size_max": 1, "active_quoters": []} for ticker in tickers
             ],
             "associated_event_tickers": tickers,
             "is_ordered": False,
-            "is_single_market_per_event": True,
+            "is_single_market_per_event": False,
             "is_all_yes": False,
             "size_min": SMALLEST,
             "size_max": LARGEST,

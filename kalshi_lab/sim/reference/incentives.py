@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kalshi_lab.sim.catalog import SERIES
-from kalshi_lab.sim.feed.messages import market_id
 from kalshi_lab.sim.listing import page
-from kalshi_lab.sim.reference.identity import PROGRAM, identifier
+from kalshi_lab.sim.reference.identity import MARKET, PROGRAM, identifiers
 from kalshi_lab.sim.wire import DAY, SECOND, count, moment
 
 if TYPE_CHECKING:
@@ -68,22 +67,23 @@ class Incentives:
             keep &= {_LIQUIDITY: quoted, _VOLUME: ~quoted}.get(description, np.zeros_like(quoted))
         chosen, cursor = page(query, PATH, np.flatnonzero(keep), limit)
         paid = (self._states(rows[chosen], now) == _PAID).tolist()
-        made = [self._written(row, done) for row, done in zip(rows[chosen].tolist(), paid, strict=True)]
+        ids, markets = (identifiers(self.world.seed, kind, rows[chosen]) for kind in (PROGRAM, MARKET))
+        made = [
+            {"id": one, "market_id": market, "paid_out": done, **self._written(row)}
+            for row, one, market, done in zip(rows[chosen].tolist(), ids, markets, paid, strict=True)
+        ]
         return {"incentive_programs": made, "next_cursor": cursor}
 
-    def _written(self, row: int, paid: bool) -> Json:
-        event, seed = int(self.world.markets.event[row]), self.world.seed
+    def _written(self, row: int) -> Json:
+        event = int(self.world.markets.event[row])
         quoted = bool(_QUOTED[self.world.events.series[event]])
         return {
-            "id": identifier(seed, PROGRAM, row),
-            "market_id": market_id(seed, row),
             "market_ticker": self.world.names.market(row),
             "incentive_type": "liquidity" if quoted else "volume",
             "incentive_description": _LIQUIDITY if quoted else _VOLUME,
             "start_date": moment(int(self.world.events.open[event])),
             "end_date": moment(int(self.world.events.close[event])),
             "period_reward": 200_000 if quoted else 1_000_000,
-            "paid_out": paid,
             "discount_factor_bps": 5_000 if quoted else None,
             "target_size_fp": count(30_000) if quoted else None,
             "max_reward_per_account": None if quoted else 250_000,

@@ -13,7 +13,7 @@ from kalshi_lab.sim.layout import GAME
 from kalshi_lab.sim.listing import page
 from kalshi_lab.sim.queries import bad, missing
 from kalshi_lab.sim.reference.games import LENGTH, Games
-from kalshi_lab.sim.reference.identity import MILESTONE, SOURCE, identifier
+from kalshi_lab.sim.reference.identity import MILESTONE, SOURCE, identifier, identifiers
 from kalshi_lab.sim.wire import SECOND, moment
 from kalshi_lab.sim.world import microseconds
 
@@ -46,7 +46,8 @@ class Milestones:
 
     @cached_property
     def _found(self) -> dict[str, int]:
-        return {identifier(self.world.seed, MILESTONE, row): row for row in self._rows.tolist()}
+        named = identifiers(self.world.seed, MILESTONE, self._rows)
+        return dict(zip(named, self._rows.tolist(), strict=True))
 
     def find(self, milestone: str) -> int:
         """The row of a milestone's first event. Raises Refused."""
@@ -90,7 +91,7 @@ class Milestones:
         ]
         keep = np.isin(self.world.events.series[rows], fitting)
         if source := query.text("source_id"):
-            keep &= np.array([identifier(self.world.seed, SOURCE, row) == source for row in rows.tolist()], dtype=bool)
+            keep &= np.array([one == source for one in identifiers(self.world.seed, SOURCE, rows)], dtype=np.bool_)
         if ticker := query.text("related_event_ticker"):
             event = self.world.names.find_event(ticker)
             first = None if event is None else self.of(event)
