@@ -40,6 +40,7 @@ TAKERS = (
     ("no", "v", ORANGE, "trade, YES sold"),
     (None, "o", MUTED, "trade"),
 )
+STRETCHES = 1_000  # more of them than a picture has pixels to tell apart
 ROOM, NARROWEST = 0.02, 0.1  # dollars beside the outermost levels, and the least that is shown
 
 
@@ -50,14 +51,16 @@ def book_path(
 
     `steps` are pairs of time and book, as `lab.replay(ticker)` gives them; `trades` is a frame with columns created_time
     (Datetime, UTC), yes_price (dollars), count (contracts) and taker_outcome_side (yes, no), as in the table of trades. Where
-    the book was stale nothing is known, so nothing is drawn but a grey stretch. Raises UsageError for a missing column.
+    the book was stale nothing is known, so nothing is drawn but a grey stretch. A price move is many changes in an instant: of
+    each thousandth of the time the end is drawn. Raises UsageError for a missing column.
     """
-    rows = _tops(steps)
+    tops = _tops(steps)
+    rows = _thinned(tops)
     if trades is not None:
         need(trades, "created_time", "yes_price", "count", "taker_outcome_side")
         trades = trades.drop_nulls(["created_time", "yes_price"]).cast({"yes_price": pl.Float64, "count": pl.Float64})
     done = [] if trades is None else trades["created_time"].to_list()
-    with canvas(title, _told(rows, len(done)), rows=2, height=5.2, ratios=(3, 1)) as (picture, (top, bottom)):
+    with canvas(title, _told(tops, len(done)), rows=2, height=5.2, ratios=(3, 1)) as (picture, (top, bottom)):
         times = rows["time"].to_list()
         _lines(top, times, rows, (("ask", RED, "best ask"), ("bid", BLUE, "best bid")))
         middle = rows.select(mid=(pl.col("bid") + pl.col("ask")) / 2)
@@ -65,7 +68,7 @@ def book_path(
         if trades is not None:
             _takers(top, trades)
         _lines(bottom, times, rows, (("ask_size", RED, None), ("bid_size", BLUE, None)))
-        for start, end in _stale(rows):
+        for start, end in _stale(tops):
             for axes in (top, bottom):
                 axes.axvspan(start, end, color=MUTED, alpha=0.15, linewidth=0)
         time_axis(bottom, [*times, *done])
@@ -122,6 +125,13 @@ def _tops(steps: Iterable[tuple[datetime, OrderBook]]) -> pl.DataFrame:
     return pl.DataFrame(kept, schema=TOP, orient="row")
 
 
+def _thinned(rows: pl.DataFrame) -> pl.DataFrame:
+    """How each thousandth of the time ended; the first and the last row stay."""
+    since = pl.col("time").cast(pl.Int64) - pl.col("time").cast(pl.Int64).first()
+    part = (since - 1).floordiv(pl.max_horizontal(since.last() // STRETCHES, 1))
+    return rows.filter(part.ne_missing(part.shift(-1)))
+
+
 def _lines(axes: Axes, times: list[Any], rows: pl.DataFrame, names: Iterable[tuple[str, str, str | None]]) -> None:
     for name, colour, label in names:
         axes.plot(times, _drawn(rows[name]), color=colour, linewidth=1.4, drawstyle="steps-post", label=label)
@@ -164,9 +174,19 @@ def _told(rows: pl.DataFrame, trades: int) -> str:
     if quoted.is_empty():
         return "no moment with both sides known"
     first, last = quoted.select((pl.col("bid") + pl.col("ask")) / 2)["bid"].gather([0, -1]).to_list()
-    stale = f", stale in {len(_stale(rows))} stretches" if rows["stale"].any() else ""
-    spread = quoted.select((pl.col("ask") - pl.col("bid")).median()).item()
-    return f"middle from {first:.4g} to {last:.4g} dollars, median spread {spread:.4g}, {trades:,} trades{stale}"
+    stretches = len(_stale(rows))
+    stale = f", stale for {stretches} stretch{'es' if stretches > 1 else ''}" if stretches else ""
+    done = "1 trade" if trades == 1 else f"{trades:,} trades"
+    return f"middle from {first:.4g} to {last:.4g} dollars{_spread(rows)}, {done}{stale}"
+
+
+def _spread(rows: pl.DataFrame) -> str:
+    """The mean spread, each weighted by how long it lasted; nothing where no time passed."""
+    lasted = pl.col("time").shift(-1, fill_value=rows["time"].max()) - pl.col("time")
+    known = rows.with_columns(lasted=lasted.cast(pl.Float64)).drop_nulls(["bid", "ask"]).filter(pl.col("lasted") > 0)
+    spread, whole = pl.col("ask") - pl.col("bid"), pl.col("lasted").sum()
+    mean = known.select((spread * pl.col("lasted")).sum() / whole).item() if known.height else None
+    return "" if mean is None else f", mean spread {mean:.3g}"
 
 
 def _lying(book: OrderBook | Orderbook, levels: pl.DataFrame) -> str:
