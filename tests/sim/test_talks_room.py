@@ -441,3 +441,63 @@ def test_resting_orders_are_paid_for_after_a_trade_beside_the_book(hall: Hall) -
     assert hall.held("B") == 0
     assert order.status == "resting"
     assert hall.members["B"].locked[0, 0][order.row] >= 10_000_000
+
+
+STRANGE = (
+    None,
+    [],
+    {},
+    "x",
+    "",
+    -1,
+    0,
+    1.5,
+    True,
+    "1e5",
+    "99999999999999",
+    10**15,
+    [None],
+    [{}],
+    ["x"],
+    {"x": 1},
+    "0.0",
+    "NaN",
+)
+
+
+def test_strange_bodies_never_break_the_exchange(hall: Hall, contract: Any) -> None:
+    """Whatever stands in whichever field of a body, the answer is a result or a refusal of the exchange's own."""
+    quote = hall.offer(hall.ask("C"))
+    batch = hall.call(
+        "C", "POST", "/communications/rfq_batches", {"children": [{"market_ticker": WEATHER}], "contracts_fp": "1"}
+    )
+    path = f"/communications/rfq_batches/{batch['rfq_batch']['id']}"
+    leg = {"market_ticker": WEATHER, "event_ticker": WEATHER.rpartition("-")[0], "side": "yes"}
+    good: dict[tuple[str, str], dict[str, Any]] = {
+        ("POST", RFQS): {"market_ticker": WEATHER, "contracts_fp": "1", "rest_remainder": False, "replace_existing": True},
+        ("POST", QUOTES): {"rfq_id": hall.quote(quote)["rfq_id"], "yes_bid": "0.1", "no_bid": "0.1", "rest_remainder": True},
+        ("PUT", f"{QUOTES}/{quote}/accept"): {"accepted_side": "yes"},
+        ("POST", BLOCKS): {"buyer_user_id": "A", "seller_user_id": "B", "market_ticker": WEATHER, "price_centi_cents": 1, "centicount": 1,
+                           "maker_side": "no", "expiration_ts": "2027-01-01T00:00:00Z", "buyer_subaccount": 0},
+        ("POST", "/communications/rfq_batches"): {"children": [{"selected_markets": [leg, leg]}], "mve_collection_ticker": "x"},
+        ("POST", f"{path}/quotes"): {"quotes": [{"rfq_id": "x", "yes_bid": "0.1", "no_bid": "0.1"}], "rest_remainder": True},
+        ("PUT", f"{path}/accept"): {"accepted_side": "no", "min_bids": [{"rfq_id": "x", "bid_dollars": "0.1"}]},
+        ("POST", "/fcm/subtraders"): {"subtrader_suffix": "a"},
+        ("POST", "/fcm/positions/transfers"): {"source_subtrader_id": "C-a", "target_subtrader_id": "C-b", "market_ticker": WEATHER,
+                                               "position_centicount": 100, "price_centicents": 100},
+        ("PUT", "/fcm/subtraders/event_contract_daily_cap"): {"subtrader_id": "C-a", "limit": "1"},
+        ("PUT", "/fcm/subtraders/blocked_categories"): {"subtrader_id": "C-a", "category": "x", "blocked": True},
+    }  # fmt: skip
+    hall.call("C", "POST", "/fcm/subtraders", {"subtrader_suffix": "b"})
+    tried, refused = 0, list[Refused]()
+    for (method, where), body in good.items():
+        for name in "ABC":
+            for wrong in (*STRANGE, *({**body, field: value} for field in body for value in STRANGE)):
+                tried += 1
+                try:
+                    hall.call(name, method, where, wrong)
+                except Refused as refusal:
+                    refused.append(refusal)
+    assert tried > len(refused) > 2_000
+    assert {refusal.status for refusal in refused} == {400, 403, 404, 409}
+    assert [wrong for one in refused for wrong in contract.problems("ErrorResponse", one.body["error"])] == []

@@ -158,10 +158,10 @@ class Blocks:
         named = call.body.number("subaccount", 0, 63)
         mine = [side for side in (proposal.buyer, proposal.seller) if side.account is call.account]
         before = [(side, side.subaccount, side.accepted) for side in mine]
-        for side in mine:
-            side.subaccount = call.caller.allowed(side.subaccount if named is None else named, 0)
-            side.accepted = side.accepted or call.now
         try:
+            for side in mine:
+                side.subaccount = call.caller.allowed(side.subaccount if named is None else named, 0)
+                side.accepted = side.accepted or call.now
             if proposal.buyer.accepted and proposal.seller.accepted:
                 self._trade(proposal, call.now)
         except Refused:
