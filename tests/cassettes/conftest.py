@@ -77,7 +77,9 @@ def recording(request: pytest.FixtureRequest, folder: Path, *keys: str) -> Itera
     with recorder(record=True, keys=keys).use_cassette(str(folder / name)):
         yield
     if request.session.testsfailed == failed:
-        assert leaks((folder / name).read_text(encoding="utf-8")) == []
+        found = leaks((folder / name).read_text(encoding="utf-8"))
+        if found:  # not shown: it may be a key
+            pytest.fail(f"{name} would hold {len(found)} things that say who asked; the old one stays", pytrace=False)
         shutil.copyfile(folder / name, FOLDER / name)
 
 

@@ -23,7 +23,8 @@ KEYS = {"private_key": "(private, scrubbed)", "public_key": "(public, scrubbed)"
 MADE_UP = "00000000-0000-4000-8000-{:012d}"
 _MADE_UP = re.compile(r"00000000-0000-4000-8000-\d{12}|")
 SECRET = re.compile(
-    r"KALSHI-ACCESS[\w-]*|(?:PRIVATE|PUBLIC) KEY|MII[\w+/]{40,}|authorization|set-cookie|x-api-key|x-request-id|user-agent|bearer "
+    r"KALSHI-ACCESS[\w-]*|(?:PRIVATE|PUBLIC) KEY|MII[\w+/]{40,}|(?:authorization|cookie|x-api-key|x-request-id|user-agent)\W{0,3}:"
+    r"|bearer [\w.-]{16,}"
     r"|AKIA[0-9A-Z]{16}|eyJ[\w-]{10,}\.eyJ|[\w.+-]+@[\w-]+\.\w{2,}|/(?:home|root|Users)/"
     r"|(?<![\w+/])(?:[\w+/]{86}==|[\w+/]{342}==)(?!=)",  # signatures: Ed25519, RSA of 2,048 bits
     re.IGNORECASE,

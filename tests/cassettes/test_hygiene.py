@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from vcr.request import Request  # type: ignore[import-untyped]  # it ships no types
+from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[import-untyped]  # it ships no types
+from vcr.request import Request  # type: ignore[import-untyped]  # as above
 
 import kalshi_lab as kl
 from kalshi_lab.kalshi.operations import table
-from tests.cassettes.conftest import FOLDER, unreachable
+from tests.cassettes.conftest import FOLDER, recorder, source, unreachable
 from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, placeholder
 from tests.operations.server import operation_of
 
@@ -123,6 +124,16 @@ def test_an_answer_keeps_all_but_persons_and_keys() -> None:
     assert json.loads(again["body"]["string"]) == {"buyer_user_id": placeholder(2)}
     shown = scrubber.response({**answer, "body": {"string": json.dumps({"private_key": private}).encode()}})
     assert json.loads(shown["body"]["string"]) == {"private_key": "(private, scrubbed)"}
+
+
+def test_another_request_has_no_answer() -> None:
+    """A replay answers what was asked when it was recorded, to the last word of the body, and nothing else."""
+    credentials = kl.Credentials.generate()
+    settings, tape = source(ADDRESS, attempts=1), recorder(record=False).use_cassette(str(FOLDER / "api_keys.json"))
+    with tape, kl.Kalshi(settings, credentials=credentials, writable=True) as client:
+        assert client.api_keys.create("own", credentials.public_pem, scopes=["read"]).api_key_id
+        with pytest.raises(CannotOverwriteExistingCassetteException):
+            client.api_keys.create("other", credentials.public_pem, scopes=["read"])
 
 
 def test_without_the_real_exchange_live_is_one_line() -> None:

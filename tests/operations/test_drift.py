@@ -15,6 +15,9 @@ from tests.operations.contract import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+RECORDED = ("cockpit/events_nfl_preseason.json", "money_maker/trades.json", "money_maker/exchange_status.json")
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +155,21 @@ def test_every_public_operation_is_asked(contract_server: server.ContractServer)
         contract_server.asked.clear()
         client.exchange.status()
     assert [one.operation for one in contract_server.asked] == ["get_exchange_status"]
+
+
+@pytest.mark.recordings
+def test_what_changed_since_the_recordings_is_found(recordings: Path) -> None:
+    """Recorded answers of August and September 2026 differ from today's contract in just what the exchange changed since."""
+    read = {name: json.loads((recordings / "rest-current" / name).read_text(encoding="utf-8")) for name in RECORDED}
+    events = {"events": read[RECORDED[0]]["events"], "cursor": ""}
+    trades, status = read[RECORDED[1]], read[RECORDED[2]]
+    found = []
+    for operation, body in (("get_events", events), ("get_trades", trades), ("get_exchange_status", status)):
+        compared = drift.Comparison(operation)
+        compared.add(json.dumps(body).encode())
+        found += [row[1:4] for row in compared.rows()]
+    assert found == [
+        ("EventData.available_on_brokers", "new", 32),
+        ("Market.liquidity_dollars", "new", 64),
+        ("Market.settlement_bounds_type", "gone", 64),
+    ]
