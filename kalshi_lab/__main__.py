@@ -21,13 +21,14 @@ SERIES = "KXHIGHNY"
 MARKETS = 5_000
 APART = 6 * 3600  # seconds between the two snapshots in the simulated world
 NOTEBOOKS = ("00_first_look", "01_calibration")
+SIGNED = ("02_live", "03_practice")  # need a key, which only the simulated exchange gives to everybody
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it says, 1 when it could not, 2 for a wrong word, 130 when it was stopped."""
     parser = argparse.ArgumentParser(prog="python -m kalshi_lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="sync, snapshot, run two notebooks, write one page")
+    demo = commands.add_parser("demo", help="sync, snapshot, run the notebooks, write one page")
     demo.add_argument("--home", type=Path, help="the folder for store and page; a temporary one where none is given")
     demo.add_argument(
         "--environment", choices=["sim", "demo", "prod"], default="sim", help="sim, on this machine, needs no network"
@@ -57,7 +58,7 @@ def show(environment: Environment, home: Path | None, series: str) -> Path:
         with Lab(settings=Settings(environment=environment, home=home, **options)) as lab:
             print(f"{lab.status()} at {lab.settings.url}")
             _keep(lab, exchange, series)
-            ran = [_run(name, lab, series) for name in NOTEBOOKS]
+            ran = [_run(name, lab, series) for name in (*NOTEBOOKS, *(SIGNED if exchange else ()))]
             figures = _figures(lab, series)
     page = home / "report.html"
     pictures = report.write(page, "kalshi_lab: a first look", figures, ran)
@@ -99,10 +100,11 @@ def _run(name: str, lab: Lab, series: str) -> Path:
 
 
 def _figures(lab: Lab, series: str) -> dict[str, object]:
-    """The five numbers that matter."""
-    counted = lab.sql("SELECT (SELECT count(*) FROM markets) AS markets, (SELECT count(*) FROM quotes) AS quotes").row(
-        0
-    )
+    """The numbers that matter."""
+    counted = lab.sql(
+        "SELECT (SELECT count(*) FROM markets), (SELECT count(*) FROM quotes), (SELECT count(*) FROM book_changes), "
+        "(SELECT count(*) FROM gaps)"
+    ).row(0)
     found = lab.calibration(series=series)
     fired = lab.alerts.history().height
     score = "none" if found.brier is None else f"{found.brier:.3f}, skill {found.skill or 0:+.2f} against the base rate"
@@ -112,6 +114,7 @@ def _figures(lab: Lab, series: str) -> dict[str, object]:
         f"settled markets of {series} with a price a day before": f"{found.n:,}",
         "Brier score of those prices": score,
         "alerts that fired": fired,
+        "changes of live books recorded": f"{counted[2]:,}, gaps {counted[3]}",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from kalshi_lab.errors import LabError
+from kalshi_lab.notebook import runs
+
 ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def run(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -21,6 +26,14 @@ def run(*arguments: str, home: Path, **environment: str) -> subprocess.Completed
     )
 
 
+def printed(executed: Path) -> str:
+    """What the cells of an executed notebook printed."""
+    outputs = [
+        output for cell in json.loads(executed.read_text("utf-8"))["cells"] for output in cell.get("outputs", [])
+    ]
+    return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One run of the demo."""
@@ -29,30 +42,59 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 
 
 def test_the_demo_ends_well(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """The demo ends with exit code 0, tells its five numbers, and where its page is."""
+    """The demo ends with exit code 0, tells its numbers, and where its page is."""
     home, done = demo
     assert done.returncode == 0, done.stderr
     for figure in ("markets in the store", "quotes kept", "settled markets", "Brier score", "alerts that fired: 1"):
         assert figure in done.stdout
-    assert re.search(rf"Report with [5-9] pictures: {re.escape(str(home))}", done.stdout)
+    assert re.search(r"changes of live books recorded: [\d,]{2,}, gaps 0\n", done.stdout)
+    assert re.search(rf"Report with ([89]|1\d) pictures: {re.escape(str(home))}", done.stdout)
     assert "leaked" not in done.stderr, "the process ends without noise"
 
 
 def test_the_report_is_self_contained(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """The page embeds at least four pictures, runs no script and fetches nothing."""
+    """The page embeds the pictures of four notebooks, runs no script and fetches nothing."""
     page = (demo[0] / "report.html").read_text("utf-8")
-    assert page.count('src="data:image/png;base64,') >= 4
+    assert page.count('src="data:image/png;base64,') >= 8
+    for words in ("Live books, kept", "Practice: orders, fills and fees"):
+        assert words in page
     assert "<script" not in page
     assert not re.findall(r'(?:src|href)="(?!data:|https://)[^"]*"', page)
     assert "default-src 'none'" in page
 
 
 def test_the_notebooks_ran_to_their_conclusions(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Both executed notebooks are kept, without an error in them."""
-    for name in ("00_first_look", "01_calibration"):
-        executed = (demo[0] / f"{name}.ipynb").read_text("utf-8")
+    """All executed notebooks are kept, each with a picture and without an error in it."""
+    assert sorted(path.name for path in demo[0].glob("*.ipynb")) == sorted(path.name for path in NOTEBOOKS)
+    for path in NOTEBOOKS:
+        executed = (demo[0] / path.name).read_text("utf-8")
         assert '"output_type": "error"' not in executed
         assert "image/png" in executed
+
+
+def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """What it records in time lapse moves, has no gap, and holds the book that was live, level by level."""
+    said = printed(demo[0] / "02_live.ipynb")
+    changes = re.search(r"([\d,]+) changes of 4 books were kept in \d+:\d\d:\d\d of its time, with no gap", said)
+    assert changes is not None
+    assert int(changes[1].replace(",", "")) > 100
+    assert "is in the recording, level by level" in said
+
+
+def test_the_practice_notebook_paid_what_was_computed(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Computed and charged fees are the same to the last decimal, the balance agrees, and a refused write is shown."""
+    said = printed(demo[0] / "03_practice.ipynb")
+    assert "TradingOff: create_order_v2 writes" in said
+    assert "exactly that" in said
+    assert re.search(r"Fee computed (\d\.\d+), fee charged \1: they differ by 0\.0+ dollars, as it must be", said)
+
+
+@pytest.mark.parametrize("environment", ["prod", "Sim", ""])
+def test_the_practice_notebook_refuses_real_money(tmp_path: Path, environment: str) -> None:
+    """Anywhere but in sim and demo it stops before it has a lab, and says why."""
+    with pytest.raises(LabError, match=f"does not trade on {environment}.*There it would be real money"):
+        runs.run("03_practice", tmp_path, {"environment": environment, "home": str(tmp_path)}, progress=False)
+    assert not list(tmp_path.glob("*.duckdb"))
 
 
 def test_without_a_network_it_says_so_in_one_line(tmp_path: Path) -> None:
