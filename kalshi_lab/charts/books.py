@@ -126,10 +126,13 @@ def _tops(steps: Iterable[tuple[datetime, OrderBook]]) -> pl.DataFrame:
 
 
 def _thinned(rows: pl.DataFrame) -> pl.DataFrame:
-    """How each thousandth of the time ended; the first and the last row stay."""
-    since = pl.col("time").cast(pl.Int64) - pl.col("time").cast(pl.Int64).first()
-    part = (since - 1).floordiv(pl.max_horizontal(since.last() // STRETCHES, 1))
-    return rows.filter(part.ne_missing(part.shift(-1)))
+    """How each burst of changes ended, long ones cut in pieces of a thousandth of the time; the last row stays."""
+    time = pl.col("time").cast(pl.Int64)
+    piece = pl.max_horizontal((time.last() - time.first()) // STRETCHES, 1)
+    bursts = rows.with_columns(burst=(time.diff().fill_null(0) >= piece).cum_sum(), piece=piece)
+    into = (time - time.first().over("burst")) // pl.col("piece")
+    named = bursts.with_columns(part=pl.struct("burst", into.alias("into")))
+    return named.filter(pl.col("part").ne_missing(pl.col("part").shift(-1))).select(rows.columns)
 
 
 def _lines(axes: Axes, times: list[Any], rows: pl.DataFrame, names: Iterable[tuple[str, str, str | None]]) -> None:
