@@ -67,8 +67,17 @@ ALSO = {
     "market_position": "market_positions",
     "user_order": "user_orders",
 }
+# the parameter that lists items -> the actions that add some, take some away, and ask which there are
+ACTIONS = {
+    "market_tickers": ("add_markets", "delete_markets", ""),
+    "index_ids": ("subscribe_indices", "unsubscribe_indices", "indexlist"),
+    "underlying_tickers": ("subscribe_underlyings", "unsubscribe_underlyings", "underlying_list"),
+}
+EVERYTHING = "all"  # in place of indices or underlyings
 _FLAGS = {"use_yes_price", "skip_ticker_ack", "send_initial_snapshot"}
 CHUNK = 500  # markets in one command
+MOST_SHARDS = 100
+MOST_ITEMS = 10_000  # indices or underlyings that are named
 
 # code -> what it means, and what to do
 CODES: dict[int, tuple[str, str]] = {
@@ -98,7 +107,7 @@ CODES: dict[int, tuple[str, str]] = {
     27: ("there were too many commands", "Send fewer at once"),
     28: ("underlying tickers are needed", 'Give underlying_tickers=["all"] or some'),
 }
-ENDED = frozenset({10, 25})
+ENDED = frozenset({"10", "25"})
 _KINDS: dict[int, type[RequestError]] = {9: AuthFailed, 27: RateLimited, 18: TimedOut, 10: Unavailable, 25: Unavailable}
 
 
@@ -142,7 +151,7 @@ def wanted(
 
     Raises UsageError for a channel or parameter that does not exist, one that no chosen channel takes, and markets that are missing.
     """
-    names = [_channel(name) for name in ([channels] if isinstance(channels, str) else channels)]
+    names = [_channel(str(name)) for name in ([channels] if isinstance(channels, str) else channels or ())]
     if not names:
         raise UsageError("no channel was named", hint=f"Channels: {', '.join(CHANNELS)}")
     markets = None if tickers is None else list(dict.fromkeys(params.tickers(tickers)))
@@ -182,16 +191,23 @@ def _check_shards(given: Mapping[str, Any]) -> None:
     factor, key = given.get("shard_factor"), given.get("shard_key")
     if (factor is None) != (key is None):
         raise UsageError("shard_factor and shard_key go together")
-    if factor is not None and key is not None and not (1 <= factor <= 100 and 0 <= key < factor):  # noqa: PLR2004 - the exchange's
+    if factor is not None and not (1 <= _whole(factor) <= MOST_SHARDS and 0 <= _whole(key) < factor):
         raise UsageError(f"shard_factor {factor} and shard_key {key} do not fit", hint="1 to 100, and 0 to factor - 1")
     if given.get("user_filter") not in {None, "", "self"}:
         raise unknown("user_filter", str(given["user_filter"]), ["self"])
 
 
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
 def _subscription(name: str, markets: list[str] | None, given: Mapping[str, Any]) -> Subscription:
     channel = CHANNELS[name]
-    own = {key: value for key, value in given.items() if key in channel.parameters and key != channel.items}
+    own: dict[str, Any] = {
+        key: value for key, value in given.items() if key in channel.parameters and key != channel.items
+    }
     if channel.items:
-        listed = given[channel.items]
-        return Subscription(name, [listed] if isinstance(listed, str) else list(listed), own)
+        return Subscription(name, params.several(given[channel.items], channel.items, most=MOST_ITEMS), own)
+    if name == "orderbook_delta":
+        own.setdefault("use_yes_price", False)  # said, since the exchange will change its default
     return Subscription(name, list(markets) if markets and channel.markets != "none" else None, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.door import Door
@@ -64,6 +65,7 @@ class AsyncKalshi(AsyncSession):
         self.observer = Observer()
         self.door = Door(self.settings, credentials=credentials, writable=writable, clock=clock, observer=self.observer)
         self._machine = machine
+        self._streams: WeakSet[AsyncStream] = WeakSet()
         self.exchange = AsyncExchange(self.door, self.clock)
         self.series = AsyncSeriesFamily(self.door, self.clock)
         self.events = AsyncEvents(self.door, self.clock)
@@ -105,12 +107,14 @@ class AsyncKalshi(AsyncSession):
         shard_factor: int | None = None,
         shard_key: int | None = None,
         skip_ticker_ack: bool | None = None,
+        attempts: int | None = None,
     ) -> AsyncStream:
         """A live stream of these channels; it connects when it is opened or iterated. Needs credentials, also for public channels.
 
         channels: orderbook_delta (needs tickers), ticker, trade, market_lifecycle_v2, multivariate_market_lifecycle; your own fill,
         market_positions, user_orders, order_group_updates, communications; cfbenchmarks_value, cfbenchmarks_value_5hz (index_ids),
-        pyth_value (underlying_tickers). The other parameters are the exchange's, each of the channels that take it.
+        pyth_value (underlying_tickers). The other parameters are the exchange's, each of the channels that take it. A connection that
+        is lost is made again for ever, or until `attempts` in a row failed.
         Raises UsageError for a channel or parameter that does not exist or does not fit.
         """
         given = {
@@ -118,7 +122,9 @@ class AsyncKalshi(AsyncSession):
             "index_ids": index_ids, "underlying_tickers": underlying_tickers, "shard_factor": shard_factor, "shard_key": shard_key,
             "skip_ticker_ack": skip_ticker_ack,
         }  # fmt: skip
-        return AsyncStream(self.door, self.settings, self._machine, wanted(channels, tickers, given))
+        made = AsyncStream(self.door, self.settings, self._machine, wanted(channels, tickers, given), attempts=attempts)
+        self._streams.add(made)
+        return made
 
     async def check_key(self) -> KeyCheck:
         """Whether this client's key works, in which tier and scopes, and what is wrong where it does not, in plain words.
@@ -129,7 +135,9 @@ class AsyncKalshi(AsyncSession):
         return await check_key(self.door, self.settings, self.clock)
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """End the streams and give back the connections."""
+        for stream in list(self._streams):
+            await stream.close()
         await self.door.aclose()
 
     def __repr__(self) -> str:

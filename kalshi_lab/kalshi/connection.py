@@ -10,25 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kalshi_lab.errors import AuthFailed, ClockSkew, Forbidden, RequestError, TimedOut, Unavailable
+from kalshi_lab.errors import (
+    AuthFailed,
+    ClockSkew,
+    Forbidden,
+    RateLimited,
+    RequestError,
+    TimedOut,
+    Unavailable,
+    UnexpectedRedirect,
+)
 from kalshi_lab.kalshi.channels import refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from datetime import datetime
 
     from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.door.signing import Signer
 
 LOG = logging.getLogger(__name__)
+_QUIET = LOG.getChild("socket")
+_QUIET.setLevel(logging.INFO)  # the library logs handshakes with their signature otherwise, wherever somebody debugs
 PATH = "/trade-api/ws/v2"
 LARGEST = 64 * 1024 * 1024  # bytes of one frame, as the exchange allows itself
 ANSWER = 10.0  # seconds within which a command is answered
+PING, PONG = 10.0, 20.0  # seconds between our pings, and until an answer: half a minute of silence is the end
 KEPT_ASKED = 1_000  # commands without an answer that are remembered
 CONTROL = frozenset({"subscribed", "unsubscribed", "ok", "error"})
-_REFUSED, _FORBIDDEN = 401, 403
+_REFUSED, _FORBIDDEN, _SLOWER = 401, 403, 429
 
 
 class _About(msgspec.Struct):
@@ -71,29 +84,39 @@ def said(answer: bytes) -> dict[str, Any]:
 async def connect(url: str, signer: Signer, number: int, clock: Clock) -> Connection:
     """Open a connection with a signature made now; a clock that is off is corrected once.
 
-    Raises AuthFailed, ClockSkew and Forbidden where the key is refused, Unavailable and TimedOut where there is no connection.
+    Raises AuthFailed, ClockSkew and Forbidden where the key is refused, Unavailable, RateLimited, TimedOut and UnexpectedRedirect where
+    there is no connection.
     """
-    from websockets.asyncio.client import connect as open_socket
-    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.exceptions import InvalidStatus, WebSocketException
 
     for attempt in (1, 2):
         try:
-            socket = await open_socket(
-                url, additional_headers=signer.headers("GET", PATH), max_size=LARGEST, proxy=None, user_agent_header=None,
-                ping_interval=10, ping_timeout=20, open_timeout=ANSWER, close_timeout=2,
-            )  # fmt: skip
+            return Connection(await _opened(url, signer), number, clock)
         except InvalidStatus as answer:
             status = answer.response.status_code
             ahead = signer.correct(answer.response.headers.get("Date", "")) if status == _REFUSED else None
             problem = _handshake(status, ahead)
             if ahead is None or attempt == 2 or signer.offset != ahead:  # noqa: PLR2004 - the second is the last
                 break
-        except (TimeoutError, OSError, InvalidHandshake) as error:
+        except (OSError, EOFError, WebSocketException) as error:
             problem = _unreached(error)
             break
-        else:
-            return Connection(socket, number, clock)
     raise problem
+
+
+async def _opened(url: str, signer: Signer) -> ClientConnection:
+    from websockets.asyncio.client import connect as open_socket
+
+    class Straight(open_socket):
+        """Goes where it was sent and nowhere else: a redirect would take the signed headers along."""
+
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            return exc
+
+    return await Straight(
+        url, additional_headers=signer.headers("GET", PATH), max_size=LARGEST, proxy=None, user_agent_header=None,
+        ping_interval=PING, ping_timeout=PONG, open_timeout=ANSWER, close_timeout=2, logger=_QUIET,
+    )  # fmt: skip
 
 
 def _handshake(status: int, ahead: float | None) -> RequestError:
@@ -106,7 +129,10 @@ def _handshake(status: int, ahead: float | None) -> RequestError:
         return AuthFailed("the exchange did not accept the key for the stream", hint=hint, **facts)
     if status == _FORBIDDEN:
         return Forbidden("the key may not open a stream", hint="Check its scopes", **facts)
-    return Unavailable(f"the exchange answered {status} instead of opening a stream", hint="Try again later", **facts)
+    message = f"the exchange answered {status} instead of opening a stream"
+    if 300 <= status < 400:  # noqa: PLR2004 - redirects
+        return UnexpectedRedirect(message, hint="Check base_url", **facts)
+    return (RateLimited if status == _SLOWER else Unavailable)(message, hint="Try again later", **facts)
 
 
 def _unreached(error: Exception) -> RequestError:
@@ -126,23 +152,20 @@ class Connection:
         self._socket = socket
         self._clock = clock
         self._ids = count(1)
+        self.ended = ""  # why, once it has
         self._waiting: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
         self._asked: dict[int, str] = {}
 
-    async def frames(self, seen: Callable[[], None] = lambda: None) -> AsyncIterator[Frame]:
-        """What arrives, until the connection ends; what is no frame is passed on with the type "".
-
-        `seen` is called at each arrival.
-        """
+    async def frames(self) -> AsyncIterator[Frame]:
+        """What arrives, until the connection ends; what is no frame is passed on with the type ""."""
         from websockets.exceptions import ConnectionClosed
 
         try:
             while True:
-                raw = await self._socket.recv(decode=False)
-                seen()
-                yield self._framed(raw)
+                yield self._framed(await self._socket.recv(decode=False))
         except ConnectionClosed as end:
-            LOG.info("stream connection %d ended: %s", self.number, end.rcvd.code if end.rcvd else "without a word")
+            self.ended = _why(end)
+            LOG.info("stream connection %d ended: %s", self.number, self.ended)
         finally:
             self._give_up()
 
@@ -150,12 +173,11 @@ class Connection:
         at = self._clock.now()
         try:
             found = _envelope(raw)
-            about = _about(found.msg) if found.type not in CONTROL else None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Frame(at, self.number, None, None, "", "", raw)
-        if found.id is not None and found.type in CONTROL:
+        if found.type in CONTROL and found.id is not None:
             self._answered(found.id, raw)
-        ticker = (about.market_ticker or about.ticker or about.event_ticker or "") if about else ""
+        ticker = "" if found.type in CONTROL else _ticker(found.msg)
         return Frame(at, self.number, found.sid, found.seq, found.type, ticker, raw)
 
     def _answered(self, number: int, raw: bytes) -> None:
@@ -217,10 +239,31 @@ class Connection:
         await self._socket.close()
 
 
+def _ticker(msg: msgspec.Raw) -> str:
+    """The market or event that a message is about; empty where it is about none, or cannot be read."""
+    try:
+        about = _about(msg)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return about.market_ticker or about.ticker or about.event_ticker or ""
+
+
+def _why(end: ConnectionClosed) -> str:
+    """How a connection ended, in words."""
+    if end.rcvd is not None:
+        return f"the exchange closed it: {printable(str(end.rcvd))}"
+    return f"closed from here: {end.sent}" if end.sent is not None else "it broke without a word"
+
+
+def printable(text: str) -> str:
+    """Words from outside, in one short line."""
+    return "".join(letter for letter in text[:200] if letter.isprintable())
+
+
 def error_of(answer: dict[str, Any], command: str) -> RequestError:
     """The error that an error frame means."""
     content = answer.get("msg")
     found = content if isinstance(content, dict) else {}
     code = found.get("code")
-    text = "".join(letter for letter in str(found.get("msg") or "")[:200] if letter.isprintable())
+    text = printable(str(found.get("msg") or ""))
     return refused(code if isinstance(code, int) else 0, text, command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection was lost; it is being made again."""
+    """The connection was lost; it is being made again. `reason` says how it ended."""
 
     connection: int
     time: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,11 @@ class Reconnected:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Messages that a slow reader had no room for, by type. Books were kept all the same."""
+    """Messages that a slow reader had no room for, by type and by market or event. Books were kept all the same."""
 
     counts: dict[str, int]
     time: datetime
+    tickers: dict[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

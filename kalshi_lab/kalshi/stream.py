@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.book import OrderBooks
-from kalshi_lab.errors import BadPayload, LabError
-from kalshi_lab.kalshi.channels import ENDED, Subscription
+from kalshi_lab.errors import BadPayload, LabError, RequestError, Unavailable, UsageError
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.channels import ACTIONS, ENDED, Subscription
 from kalshi_lab.kalshi.connection import CONTROL, Frame, error_of, said
-from kalshi_lab.kalshi.lifeline import BOOK, Lifeline
-from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Notice
-from kalshi_lab.kalshi.received import Received
+from kalshi_lab.kalshi.lifeline import Lifeline
+from kalshi_lab.kalshi.notices import Disconnected, Gap, Notice
+from kalshi_lab.kalshi.received import Item, Queue, Received
+from kalshi_lab.kalshi.subscriptions import named
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     import polars as pl
 
@@ -33,15 +35,17 @@ if TYPE_CHECKING:
     from kalshi_lab.settings import Settings
 
 LOG = logging.getLogger(__name__)
+BOOK = "orderbook_delta"
 WAITING = 10_000  # messages that may wait for a slow reader
-Item = Frame | Notice
+HEALING = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds that snapshots are waited for before they are asked for again
 
 
 class AsyncStream(Lifeline):
     """A stream of typed messages, and of notices about what is missing: Gap, Disconnected, Reconnected, Missed.
 
     `books` holds a live `OrderBook` for each market where orderbook_delta is among the channels; `latest`, `frame()` and `gaps`
-    look at what arrived so far. Leaving its `async with` block, or `close()`, ends it. Not to be shared between event loops.
+    look at what arrived so far. Leaving its `async with` block, or `close()`, ends it; a loop over a stream that nobody opened opens
+    it, and ends it. Not to be shared between event loops.
     """
 
     def __init__(
@@ -51,27 +55,28 @@ class AsyncStream(Lifeline):
         clock: Clock,
         subscriptions: dict[str, Subscription],
         *,
+        attempts: int | None = None,
         waiting: int = WAITING,
     ) -> None:
-        super().__init__(door, settings, clock, subscriptions)
+        super().__init__(door, settings, clock, subscriptions, attempts=attempts)
         books = subscriptions.get(BOOK)
         use_yes_price = bool(books.parameters.get("use_yes_price")) if books else False
         self.books = OrderBooks((books.items or ()) if books else (), use_yes_price=use_yes_price)
         self.received = Received()
         self.duplicates = 0
-        self._waiting = waiting
-        self._queue: deque[Item] = deque()
-        self._missed: Counter[str] = Counter()
+        self._next: dict[int, int] = {}
+        self._healing = False
+        self._queue = Queue(clock, waiting)
 
     # what arrives
 
     def _take(self, frame: Frame) -> None:
         """Check a frame's place in its sequence, keep the books, and hand it on."""
         if frame.type == "subscribed":
-            self._subscribed(said(frame.raw))
-        if frame.sid is not None and frame.seq is not None and not self._in_step(frame):
+            self._subscriptions.take(said(frame.raw))
+        if frame.sid is not None and frame.seq is not None and not self._in_step(frame.sid, frame.seq):
             return
-        channel = self._channel(frame.sid)
+        channel = self._subscriptions.channel(frame.sid)
         if channel == BOOK:
             self._book(frame)
         if frame.type == "error":
@@ -80,104 +85,125 @@ class AsyncStream(Lifeline):
             self.received.keep(frame)
             self._put(frame)
 
-    def _in_step(self, frame: Frame) -> bool:
-        """Whether a frame is new; numbers that were left out before it are told first."""
-        sid, seq = frame.sid or 0, frame.seq or 0
+    def _in_step(self, sid: int, seq: int) -> bool:
+        """Whether a frame is new; numbers that were left out before it, or begin again with it, are told first."""
         expected = self._next.get(sid)
         if expected is not None and seq == expected - 1:
             self.duplicates += 1
             return False
         self._next[sid] = seq + 1
         if expected is not None and seq != expected:
-            self._gap(sid, expected, seq)
+            self._gap(sid, self._subscriptions.channel(sid), expected, seq)
         return True
 
-    def _gap(self, sid: int, expected: int, received: int) -> None:
-        channel = self._channel(sid)
-        one = self._wanted.get(channel)
+    def _gap(self, sid: int, channel: str, expected: int, received: int) -> None:
+        one = self._subscriptions.wanted.get(channel)
         tickers = tuple(one.items or ()) if one is not None else ()
         gap = Gap(self._number, sid, channel, expected, received, tickers, self._clock.now())
         self.received.gaps.append(gap)
         self._put(gap)
-        LOG.warning("gap on %s: expected %d, received %d", channel, expected, received)
+        LOG.warning("gap on %s: expected %d, received %d", channel or f"subscription {sid}", expected, received)
         if channel == BOOK:
-            self._soon(self.snapshots())
+            if received < expected:
+                self.books.mark_stale(
+                    "the sequence started again" if received else "the exchange ended the subscription"
+                )
+            if received:
+                self._heal()
 
     def _book(self, frame: Frame) -> None:
         try:
             self.books.apply(frame.raw)
-        except BadPayload as error:
+        except (BadPayload, UsageError) as error:
             LOG.warning("unreadable book frame: %s", error)
-            self._soon(self.snapshots(self.books.wants_snapshot or None))
+            if not self.books.wants_snapshot:
+                self.books.mark_stale("a frame could not be read")
+            self._heal()
+
+    def _heal(self) -> None:
+        if not self._healing:
+            self._healing = True
+            self._soon(self._healed())
+
+    async def _healed(self) -> None:
+        """Ask for the snapshots of stale books, at once and then more and more rarely, until they have come."""
+        try:
+            for wait in HEALING:
+                one = self._subscriptions.wanted.get(BOOK)
+                missing = [name for name in self.books.wants_snapshot if one is not None and name in (one.items or ())]
+                if one is None or not missing or self._subscriptions.connection is None:
+                    return
+                await self._subscriptions.ask(one, "get_snapshot", missing)
+                await self._clock.sleep(wait)
+        finally:
+            self._healing = False
+        stale = self.books.wants_snapshot
+        if stale:
+            some = ", ".join(stale[:5])
+            raise Unavailable(
+                f"no snapshot came of {some}, whose books stay stale", hint="stream.snapshots() asks again"
+            )
 
     def _error(self, frame: Frame, channel: str) -> None:
-        """An error that no command waits for: of a subscription that ended, which is made again."""
+        """An error frame: of a subscription that ended, which is made again; one that refuses a command is told there."""
         answer = said(frame.raw)
-        refused = self._connection.refusal(answer) if self._connection is not None else ""
-        if answer.get("id") and not refused:
-            return
-        error = error_of(answer, refused or channel or "a subscription")
+        unheard = self._connection.refusal(answer) if self._connection is not None else ""
+        error = error_of(answer, unheard or channel or "a subscription")
+        if error.code in ENDED and channel:
+            self._ended(self._subscriptions.wanted[channel], error)
+        elif unheard or not answer.get("id"):
+            self._note(error)
+            if error.code in ENDED and self._connection is not None:  # nobody says whose: everything anew
+                self._soon(self._connection.close())
+
+    def _ended(self, one: Subscription, error: RequestError) -> None:
         self._note(error)
-        if int(error.code or 0) in ENDED and channel:
-            expected = self._next.pop(frame.sid or 0, 0)
-            tickers = tuple(self._wanted[channel].items or ())
-            self._put(Gap(self._number, frame.sid or 0, channel, expected, 0, tickers, self._clock.now()))
-            if channel == BOOK:
-                self.books.mark_stale("the exchange ended the subscription")
-            self._soon(self._resubscribe(self._wanted[channel]))
+        sid, one.sid = one.sid or 0, None
+        self._gap(sid, one.channel, self._next.pop(sid, 0), 0)
+        self._soon(self._restore(one))
 
     def _note(self, error: LabError) -> None:
         self.received.errors.append(error)
         LOG.warning("%s", error)
 
     def _lost(self, notice: Disconnected) -> None:
+        self._next.clear()
         self.books.mark_stale("the connection was lost")
         self._put(notice)
 
-    def _dropped(self, tickers: set[str]) -> None:
-        for name in tickers:
-            self.books.remove(name)
-
-    def _channel(self, sid: int | None) -> str:
-        return next((one.channel for one in self._wanted.values() if sid is not None and one.sid == sid), "")
-
     def _put(self, item: Item) -> None:
-        """Hand on; what a slow reader has no room for is counted, by type, and told before what comes next."""
-        if len(self._queue) >= self._waiting:
-            self._missed[item.type if isinstance(item, Frame) else type(item).__name__] += 1
-            return
-        if self._missed:
-            self._queue.append(Missed(dict(self._missed), self._clock.now()))
-            self._missed.clear()
-        self._queue.append(item)
+        self._queue.put(item)
         self._news.set()
 
     # what a reader sees
 
-    async def items(self) -> AsyncIterator[Item]:
+    async def items(self) -> AsyncGenerator[Item]:
         """Frames as received, and notices, in the order of arrival; ends when the stream is closed."""
-        await self.open()
-        while (item := await self._item()) is not None:
-            yield item
+        begun = self._task is not None
+        try:
+            while (item := await self._item()) is not None:
+                yield item
+        finally:
+            if not begun:
+                await self.close()
 
     async def _item(self) -> Item | None:
+        if self._task is None:
+            await self.open()
         while True:
-            if self._queue:
-                return self._queue.popleft()
-            if self._missed:
-                counts = dict(self._missed)
-                self._missed.clear()
-                return Missed(counts, self._clock.now())
-            if self._failed is not None:
-                raise self._failed
+            if (item := self._queue.take()) is not None:
+                return item
             if self._closed:
                 return None
+            if self._failed is not None:
+                raise self._failed
             self._news.clear()
             await self._news.wait()
 
     async def next(self, timeout: float | None = None) -> Message | Notice | None:  # noqa: ASYNC109 - the caller's patience
         """The next message or notice; None when the stream is closed, or nothing came for `timeout` seconds."""
-        await self.open()
+        if self._task is None:
+            await self.open()
         try:
             item = await asyncio.wait_for(self._item(), timeout)
         except TimeoutError:
@@ -185,11 +211,71 @@ class AsyncStream(Lifeline):
         return self.received.message(item) if isinstance(item, Frame) else item
 
     async def __aiter__(self) -> AsyncIterator[Message | Notice]:
-        async for item in self.items():
-            yield self.received.message(item) if isinstance(item, Frame) else item
+        async with aclosing(self.items()) as items:
+            async for item in items:
+                yield self.received.message(item) if isinstance(item, Frame) else item
+
+    # what is subscribed
+
+    async def add(
+        self,
+        tickers: str | Iterable[str] | None = None,
+        *,
+        index_ids: str | Iterable[str] | None = None,
+        underlying_tickers: str | Iterable[str] | None = None,
+    ) -> None:
+        """Subscribe further markets on every channel of this stream that is about single markets; indices and underlyings likewise."""
+        await self._subscriptions.add(named(tickers, index_ids, underlying_tickers))
+
+    async def drop(
+        self,
+        tickers: str | Iterable[str] | None = None,
+        *,
+        index_ids: str | Iterable[str] | None = None,
+        underlying_tickers: str | Iterable[str] | None = None,
+    ) -> None:
+        """The opposite of `add`; what would leave a channel without any, and so about everything, is refused with UsageError."""
+        items = named(tickers, index_ids, underlying_tickers)
+        await self._subscriptions.drop(items)
+        self._forget(items.get("market_tickers", ()))
+
+    async def unsubscribe(self, channels: str | Iterable[str]) -> None:
+        """End some of the channels, not all of them."""
+        for one in await self._subscriptions.unsubscribe([channels] if isinstance(channels, str) else list(channels)):
+            self._next.pop(one.sid or 0, None)
+            if one.channel == BOOK:
+                self._forget(tuple(self.books))
+
+    def _forget(self, tickers: Iterable[str]) -> None:
+        for name in tickers:
+            self.books.remove(name)
+
+    async def snapshots(self, tickers: str | Iterable[str] | None = None) -> None:
+        """Ask for whole books again: of some markets, or of all; they arrive as messages."""
+        one = self._subscriptions.wanted.get(BOOK)
+        if one is None:
+            raise UsageError(f"this stream has no books: {BOOK} is not among its channels")
+        await self._subscriptions.ask(
+            one, "get_snapshot", list(one.items or ()) if tickers is None else params.tickers(tickers)
+        )
+
+    async def index_list(self) -> None:
+        """Ask which indices, or underlyings, there are; the answers arrive as messages (IndexList, UnderlyingList)."""
+        asked = [(one, ACTIONS[one.items_name][2]) for one in self._subscriptions.wanted.values()]
+        if not any(action for _, action in asked):
+            raise UsageError("none of this stream's channels is about indices")
+        for one, action in asked:
+            if action:
+                await self._subscriptions.ask(one, action, [])
+
+    async def subscriptions(self) -> list[dict[str, Any]]:
+        """What the exchange says is subscribed: channel and sid."""
+        return await self._subscriptions.listed()
+
+    # what came so far
 
     @property
-    def latest(self) -> dict[tuple[str, str], Message]:
+    def latest(self) -> Mapping[tuple[str, str], Message]:
         """The last message of each type about each market or event: {("ticker", "KX..."): Tick}."""
         return self.received.latest
 
@@ -210,8 +296,20 @@ class AsyncStream(Lifeline):
         """What went wrong without ending the stream, newest last."""
         return tuple(self.received.errors)
 
+    @property
+    def state(self) -> str:
+        """Not opened, connecting, open, failed or closed."""
+        if self._closed:
+            return "closed"
+        if self._failed is not None:
+            return "failed"
+        if self._task is None:
+            return "not opened"
+        return "connecting" if self._subscriptions.connection is None else "open"
+
     def __repr__(self) -> str:
-        state = (
-            "closed" if self._closed else "open" if self._up.is_set() else "connecting" if self._task else "not opened"
+        channels, gaps = ", ".join(self._subscriptions.wanted), len(self.received.gaps)
+        troubles = f", last error: {self.errors[-1].message}" if self.errors else ""
+        return (
+            f"<{type(self).__name__} {channels}: {self.state}, {self.received.count} messages, {gaps} gaps{troubles}>"
         )
-        return f"<{type(self).__name__} {', '.join(self._wanted)}: {state}, {self.received.count} messages, {len(self.received.gaps)} gaps>"
