@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
 WEATHER = "KXHIGHNY-26NOV20-B51.5"
-COLLECTION = "/multivariate_event_collections/KXMVECROSSCATEGORY-R"
+COLLECTION = "/multivariate_event_collections/KXMVECROSSCATEGORY-R"  # pragma: allowlist secret
 
 
 @pytest.fixture
