@@ -208,11 +208,12 @@ class Lifeline(AsyncSession):
         await connection.close()
         self._connection = self._reading = None
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+    def _soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do it beside the reading, which must go on for answers to arrive; a failure is noted."""
         task = asyncio.create_task(self._noted(work))
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
+        return task
 
     async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 BOOK = "orderbook_delta"
 WAITING = 10_000  # messages that may wait for a slow reader
+ASKED_AGAIN = 1.0  # seconds between questions for snapshots, however many gaps there are
 HEALING = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds that snapshots are waited for before they are asked for again
 
 
@@ -65,7 +66,8 @@ class AsyncStream(Lifeline):
         self.received = Received()
         self.duplicates = 0
         self._next: dict[int, int] = {}
-        self._healing = False
+        self._healing: asyncio.Task[None] | None = None
+        self._healed_at = -ASKED_AGAIN
         self._queue = Queue(clock, waiting)
 
     # what arrives
@@ -121,28 +123,25 @@ class AsyncStream(Lifeline):
             self._heal()
 
     def _heal(self) -> None:
-        if not self._healing:
-            self._healing = True
-            self._soon(self._healed())
+        """Books went stale: whatever was waited for before, ask now."""
+        if self._healing is not None:
+            self._healing.cancel()
+        self._healing = self._soon(self._healed())
 
     async def _healed(self) -> None:
-        """Ask for the snapshots of stale books, at once and then more and more rarely, until they have come."""
-        try:
-            for wait in HEALING:
-                one = self._subscriptions.wanted.get(BOOK)
-                missing = [name for name in self.books.wants_snapshot if one is not None and name in (one.items or ())]
-                if one is None or not missing or self._subscriptions.connection is None:
-                    return
-                await self._subscriptions.ask(one, "get_snapshot", missing)
-                await self._clock.sleep(wait)
-        finally:
-            self._healing = False
-        stale = self.books.wants_snapshot
-        if stale:
-            some = ", ".join(stale[:5])
-            raise Unavailable(
-                f"no snapshot came of {some}, whose books stay stale", hint="stream.snapshots() asks again"
-            )
+        """Ask for the snapshots of stale books, at most once a second, then more and more rarely, until they have come."""
+        await self._clock.sleep(max(0.0, self._healed_at + ASKED_AGAIN - self._clock.monotonic()))
+        for wait in HEALING:
+            one = self._subscriptions.wanted.get(BOOK)
+            stale = [name for name in self.books.wants_snapshot if one is not None and name in (one.items or ())]
+            if one is None or not stale or self._subscriptions.connection is None:
+                return
+            self._healed_at = self._clock.monotonic()
+            await self._subscriptions.ask(one, "get_snapshot", stale)
+            await self._clock.sleep(wait)
+        if left := [name for name in self.books.wants_snapshot if name in stale]:
+            some = ", ".join(left[:5])
+            raise Unavailable(f"no snapshot came of {some}: stale books", hint="stream.snapshots() asks again")
 
     def _error(self, frame: Frame, channel: str) -> None:
         """An error frame: of a subscription that ended, which is made again; one that refuses a command is told there."""

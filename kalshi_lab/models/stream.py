@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Levels = Annotated[tuple[tuple[str, str], ...] | None, Json]
+_TIMES = (
+    "ts_ms", "last_updated_ts_ms", "source_ts_ms", "executed_ts", "deleted_ts", "created_ts_ms", "created_ts", "received_at", "time", "ts",
+)  # fmt: skip
 Words = Annotated[tuple[str, ...] | None, Json]
 
 
@@ -49,9 +52,7 @@ class Message(Record):
     def at(self) -> datetime | None:
         """When it happened, by the exchange's clock where it says so, else when it was sent or arrived."""
         fields = dict(self)
-        return next(
-            (fields[name] for name in ("ts_ms", "time", "ts") if fields.get(name)), self.sent_at or self.arrived_at
-        )
+        return next((fields[name] for name in _TIMES if fields.get(name)), self.sent_at or self.arrived_at)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.about}>".replace(" >", ">")

@@ -36,6 +36,7 @@ class Line:
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
+        self.newest = 0
         self.sids: dict[int, str] = {}
         self.markets: dict[int, list[str]] = {}
         self.seq: dict[int, int] = defaultdict(int)
@@ -63,7 +64,8 @@ class StreamServer:
     """Serves on a loopback port, in a thread of its own, until its `with` block is left.
 
     `books` are the levels that snapshots send; `refuse` answers handshakes with these statuses, one after the other; `mute` names
-    commands that get no answer; `errors` maps commands to the error codes that answer them once.
+    commands that get no answer; `errors` maps commands to the error codes that answer the next ones; `redirect` is where handshakes
+    that are refused with 302 are sent.
     """
 
     def __init__(self) -> None:
@@ -73,7 +75,8 @@ class StreamServer:
         self.books: dict[str, dict[str, list[list[str]]]] = {}
         self.refuse: list[int] = []
         self.mute: set[str] = set()
-        self.errors: dict[str, int] = {}
+        self.errors: dict[str, list[int]] = defaultdict(list)
+        self.redirect = ""
         self.ahead = 0.0
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -120,6 +123,14 @@ class StreamServer:
         """Cut the newest connection without a word."""
         self._loop.call_soon_threadsafe(self.lines[-1].socket.transport.abort)
 
+    def end(self, code: int, reason: str = "") -> None:
+        """Close the newest connection as the exchange does."""
+        self.do(self.lines[-1].socket.close(code, reason))
+
+    def freeze(self) -> None:
+        """Neither read nor answer anything on the newest connection any more."""
+        self._loop.call_soon_threadsafe(self.lines[-1].socket.transport.pause_reading)
+
     def wait(self, done: Callable[[], bool], seconds: float = 10) -> None:
         """Until something is so, looked at after each command and connection."""
         with self._changed:
@@ -134,6 +145,8 @@ class StreamServer:
         if not self.refuse:
             return None
         answer = socket.respond(HTTPStatus(self.refuse.pop(0)), "no")
+        if self.redirect:
+            answer.headers["Location"] = self.redirect
         if self.ahead:
             import time
 
@@ -148,8 +161,8 @@ class StreamServer:
         with suppress(ConnectionClosed):
             async for text in socket:
                 command = json.loads(text)
-                await self._answer(line, command)
                 self.commands.append(command)
+                await self._answer(line, command)
                 self._tell_waiters()
 
     def _tell_waiters(self) -> None:
@@ -160,15 +173,16 @@ class StreamServer:
         kind, number, given = command["cmd"], command["id"], command.get("params", {})
         if kind in self.mute:
             return
-        if kind in self.errors:
-            code = self.errors.pop(kind)
+        if self.errors[kind]:
+            code = self.errors[kind].pop(0)
             await line.send({"type": "error", "id": number, "msg": {"code": code, "msg": "because"}})
             return
         await getattr(self, f"_{kind}")(line, number, given)
 
     async def _subscribe(self, line: Line, number: int, given: dict[str, Any]) -> None:
         for channel in given["channels"]:
-            sid = len(line.sids) + 1
+            line.newest += 1
+            sid = line.newest
             line.sids[sid], line.markets[sid] = channel, list(given.get("market_tickers", []))
             await line.send({"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": sid}})
             if channel == "orderbook_delta":
@@ -180,7 +194,9 @@ class StreamServer:
             line.markets[sid] += names
         if action == "delete_markets":
             line.markets[sid] = [name for name in line.markets[sid] if name not in names]
-        if action != "get_snapshot":
+        if action in {"indexlist", "underlying_list"}:
+            await line.tell(line.sids[sid], f"{line.sids[sid]}_indexlist", {"index_ids": ["BRTI", "ETHUSD_RTI"]})
+        elif action != "get_snapshot":
             line.seq[sid] += 1
             await line.send(
                 {
@@ -193,6 +209,12 @@ class StreamServer:
             )
         if action in {"add_markets", "get_snapshot"} and line.sids[sid] == "orderbook_delta":
             await self._snapshots(line, names)
+
+    async def _unsubscribe(self, line: Line, number: int, given: dict[str, Any]) -> None:
+        for sid in given["sids"]:
+            line.sids.pop(sid)
+            line.seq[sid] += 1
+            await line.send({"type": "unsubscribed", "id": number, "sid": sid, "seq": line.seq[sid]})
 
     async def _snapshots(self, line: Line, names: list[str]) -> None:
         for name in names:
