@@ -13,7 +13,7 @@ from kalshi_lab.kalshi.notices import Disconnected, Gap, Missed, Reconnected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kalshi_lab.kalshi.stream import Item
+    from kalshi_lab.kalshi.received import Item
 
 BATCH = 1_000  # frames that are written at once
 LARGEST = 10 * BATCH  # when more wait already

@@ -83,7 +83,9 @@ class OrderResult(Record):
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<OrderResult failed: {self.error.code or self.error.message}>"
-        return f"<OrderResult {self.order_id} filled {self.fill_count}, resting {self.remaining_count}>"
+        said = {"filled": self.fill_count, "resting": self.remaining_count, "canceled": self.reduced_by}
+        done = ", ".join(f"{word} {count}" for word, count in said.items() if count is not None)
+        return f"<OrderResult {self.order_id} {done}>".replace(" >", ">")
 
 
 class QueuePosition(Record):
@@ -92,6 +94,9 @@ class QueuePosition(Record):
     order_id: Text = doc("order id")
     market_ticker: Text = doc("market")
     queue_position: Count = wire("queue_position_fp", "contracts ahead of it")
+
+    def __repr__(self) -> str:
+        return f"<QueuePosition {self.order_id}: {self.queue_position} contracts ahead>"
 
 
 class OrderGroup(Record):
