@@ -204,7 +204,8 @@ class Connection:
         body = {"id": number, "cmd": command} | ({"params": parameters} if parameters else {})
         try:
             await self._socket.send(msgspec.json.encode(body), text=True)
-            answer = said(await asyncio.wait_for(future, ANSWER))
+            async with asyncio.timeout(ANSWER):  # wait_for may forget that it was cancelled
+                answer = said(await future)
         except ConnectionClosed:
             raise Unavailable(f"the connection ended before {command} was sent", hint="Try again") from None
         except TimeoutError:

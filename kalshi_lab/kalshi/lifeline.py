@@ -7,14 +7,14 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from kalshi_lab.errors import AuthFailed, Forbidden, LabError, RequestError, Unavailable, UsageError
+from kalshi_lab.errors import AuthFailed, Forbidden, LabError, RequestError, Unavailable, UnexpectedRedirect, UsageError
 from kalshi_lab.kalshi.connection import Connection, Frame, connect
 from kalshi_lab.kalshi.notices import Disconnected, Notice, Reconnected
 from kalshi_lab.kalshi.subscriptions import PASSING, Subscriptions
 from kalshi_lab.portal import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Self
 
     from kalshi_lab.clock import Clock
@@ -97,7 +97,7 @@ class Lifeline(AsyncSession):
 
     async def close(self) -> None:
         """End the stream and give back the connection."""
-        self._closed = True
+        self._closed, self._subscriptions.connection = True, None
         tasks = [task for task in (self._task, self._reading, *self._asides) if task is not None]
         for task in tasks:
             task.cancel()
@@ -111,7 +111,7 @@ class Lifeline(AsyncSession):
         for attempt in range(1, self._settings.attempts + 1):
             try:
                 return await self._attach()
-            except Forbidden:
+            except (Forbidden, UnexpectedRedirect):
                 raise
             except RequestError as error:
                 error.attempts = attempt
@@ -208,16 +208,16 @@ class Lifeline(AsyncSession):
         await connection.close()
         self._connection = self._reading = None
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _soon(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> asyncio.Task[None]:
         """Do it beside the reading, which must go on for answers to arrive; a failure is noted."""
-        task = asyncio.create_task(self._noted(work))
+        task = asyncio.create_task(self._noted(work, *given))
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
         return task
 
-    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _noted(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
         try:
-            await work
+            await work(*given)
         except LabError as error:
             self._note(error)
 

@@ -126,7 +126,7 @@ class AsyncStream(Lifeline):
         """Books went stale: whatever was waited for before, ask now."""
         if self._healing is not None:
             self._healing.cancel()
-        self._healing = self._soon(self._healed())
+        self._healing = self._soon(self._healed)
 
     async def _healed(self) -> None:
         """Ask for the snapshots of stale books, at most once a second, then more and more rarely, until they have come."""
@@ -153,13 +153,13 @@ class AsyncStream(Lifeline):
         elif unheard or not answer.get("id"):
             self._note(error)
             if error.code in ENDED and self._connection is not None:  # nobody says whose: everything anew
-                self._soon(self._connection.close())
+                self._soon(self._connection.close)
 
     def _ended(self, one: Subscription, error: RequestError) -> None:
         self._note(error)
         sid, one.sid = one.sid or 0, None
         self._gap(sid, one.channel, self._next.pop(sid, 0), 0)
-        self._soon(self._restore(one))
+        self._soon(self._restore, one)
 
     def _note(self, error: LabError) -> None:
         self.received.errors.append(error)
@@ -204,7 +204,8 @@ class AsyncStream(Lifeline):
         if self._task is None:
             await self.open()
         try:
-            item = await asyncio.wait_for(self._item(), timeout)
+            async with asyncio.timeout(timeout):
+                item = await self._item()
         except TimeoutError:
             return None
         return self.received.message(item) if isinstance(item, Frame) else item

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kalshi_lab as kl
+from tests.stream.reading import Hasty
 from tests.stream.server import StreamServer
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ def server() -> Iterator[StreamServer]:
 
 
 @pytest.fixture
-def kalshi(server: StreamServer) -> Iterator[kl.Kalshi]:
-    with kl.Kalshi(server.settings, credentials=kl.Credentials.generate()) as client:
+def clock() -> Hasty:
+    return Hasty()
+
+
+@pytest.fixture
+def kalshi(server: StreamServer, clock: Hasty) -> Iterator[kl.Kalshi]:
+    with kl.Kalshi(server.settings, credentials=kl.Credentials.generate(), clock=clock) as client:
         yield client
