@@ -68,7 +68,7 @@ def test_events_and_their_markets(lab: kl.Lab, recorded: Recorded) -> None:
 
 
 def test_settled_markets_and_their_results(lab: kl.Lab, recorded: Recorded) -> None:
-    """Settled markets, and their outcomes as the exchange recorded them."""
+    """Lesson 15: settled markets, and their outcomes as the exchange recorded them."""
     for series in GAMES:
         assert whole(lab.sync("markets", status="settled", series=series, progress=False))
     wires = [row for row in recorded.settled if row["status"] == "finalized"]
