@@ -78,7 +78,7 @@ def _size(item: Item) -> int:
 class Kept:
     """The newest frames of one type, bounded in number and bytes; the last one stays, however large."""
 
-    def __init__(self, *, room: int = ROOM) -> None:
+    def __init__(self, room: int) -> None:
         self.frames: deque[Frame] = deque()
         self._room, self._size = room, 0
 
@@ -116,7 +116,8 @@ class Latest(Mapping[tuple[str, str], Message]):
 class Received:
     """The newest messages of each type, bounded; read only when asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, room: int = ROOM) -> None:
+        self.room = room
         self.count = 0
         self.gaps: deque[Gap] = deque(maxlen=NOTES)
         self.errors: deque[LabError] = deque(maxlen=NOTES)
@@ -128,7 +129,7 @@ class Received:
         self.count += 1
         kept = self._kept.get(frame.type)
         if kept is None:
-            kept = self._kept[frame.type] = Kept()
+            kept = self._kept[frame.type] = Kept(self.room)
         kept.keep(frame)
         self.last[frame.type, frame.ticker] = frame
 

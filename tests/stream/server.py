@@ -78,6 +78,7 @@ class StreamServer:
         self.errors: dict[str, list[int]] = defaultdict(list)
         self.redirect = ""
         self.ahead = 0.0
+        self.open = 0
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -109,7 +110,7 @@ class StreamServer:
 
     def do(self, work: Any) -> Any:
         """Run a coroutine in the server's loop to its end."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     def tell(self, channel: str, kind: str, msg: Any, **options: Any) -> None:
         """Send a message on the newest connection."""
@@ -158,12 +159,15 @@ class StreamServer:
         line = Line(socket)
         self.lines.append(line)
         self._tell_waiters()
+        self.open += 1
         with suppress(ConnectionClosed):
             async for text in socket:
                 command = json.loads(text)
                 self.commands.append(command)
                 await self._answer(line, command)
                 self._tell_waiters()
+        self.open -= 1
+        self._tell_waiters()
 
     def _tell_waiters(self) -> None:
         with self._changed:

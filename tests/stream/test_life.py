@@ -198,6 +198,32 @@ def test_an_end_while_it_opens(ended: bool, server: StreamServer) -> None:
     assert asyncio.run(story()) == set()
 
 
+def test_cancelled_anywhere(server: StreamServer) -> None:
+    """F21: the opening, and a change, cancelled at each of their steps: no task and no connection is left."""
+
+    async def story() -> None:
+        before = asyncio.all_tasks()
+        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as kalshi:
+            for steps in range(40):
+                stream = kalshi.stream(["orderbook_delta", "ticker"], tickers="KX-A")
+                await cancelled(stream.open(), steps)
+                if stream.state == "open":
+                    await cancelled(stream.add(f"KX-{steps}"), steps % 5)
+                    assert await stream.subscriptions()
+                await stream.close()
+                assert asyncio.all_tasks() - before - {asyncio.current_task()} == set()
+
+    async def cancelled(work: Any, steps: int) -> None:
+        task = asyncio.create_task(work)
+        for _ in range(steps):
+            await asyncio.sleep(0 if steps < 20 else 0.0005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    server.wait(lambda: server.open == 0)
+
+
 def test_a_fault_of_its_own_ends_it_aloud(
     server: StreamServer, kalshi: kl.Kalshi, caplog: pytest.LogCaptureFixture
 ) -> None:
