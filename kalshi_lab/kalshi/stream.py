@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kalshi_lab.book import OrderBooks
 from kalshi_lab.errors import BadPayload, LabError, RequestError, Unavailable, UsageError
@@ -268,8 +268,8 @@ class AsyncStream(Lifeline):
             if action:
                 await self._subscriptions.ask(one, action, [])
 
-    async def subscriptions(self) -> list[dict[str, Any]]:
-        """What the exchange says is subscribed: channel and sid."""
+    async def subscriptions(self) -> dict[str, int]:
+        """What the exchange says is subscribed: each channel, with the number of its subscription."""
         return await self._subscriptions.listed()
 
     # what came so far

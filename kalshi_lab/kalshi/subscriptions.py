@@ -131,12 +131,13 @@ class Subscriptions:
                 named = {one.items_name: piece} if piece else {}
                 await self.connection.ask("update_subscription", sid=one.sid, action=action, **named)
 
-    async def listed(self) -> list[dict[str, Any]]:
-        """What the exchange says is subscribed."""
+    async def listed(self) -> dict[str, int]:
+        """What the exchange says is subscribed: the number of each channel."""
         if self.connection is None:
             raise Unavailable("the stream is not connected", hint="It is being made again; try in a moment")
         found = (await self._command(self.connection, "list_subscriptions")).get("msg")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return {str(one.get("channel")): sid for one in rows if isinstance(sid := one.get("sid"), int)}
 
     def _fitting(self, items: Items) -> list[tuple[Subscription, list[str]]]:
         """The subscriptions that list such items, each with those that are meant."""

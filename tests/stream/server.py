@@ -65,7 +65,7 @@ class StreamServer:
 
     `books` are the levels that snapshots send; `refuse` answers handshakes with these statuses, one after the other; `mute` names
     commands that get no answer; `errors` maps commands to the error codes that answer the next ones; `redirect` is where handshakes
-    that are refused with 302 are sent.
+    that are refused with 302 are sent; `recorded` frames answer subscriptions instead, as long as there are some.
     """
 
     def __init__(self) -> None:
@@ -79,6 +79,7 @@ class StreamServer:
         self.redirect = ""
         self.ahead = 0.0
         self.open = 0
+        self.recorded: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -183,7 +184,16 @@ class StreamServer:
             return
         await getattr(self, f"_{kind}")(line, number, given)
 
+    async def _replay(self, line: Line, number: int) -> None:
+        """The next recorded answer to a subscription, and what follows it until the one after."""
+        await line.send(json.dumps(self.recorded.pop(0) | {"id": number}))
+        while self.recorded and self.recorded[0]["type"] != "subscribed":
+            await line.send(json.dumps(self.recorded.pop(0)))
+
     async def _subscribe(self, line: Line, number: int, given: dict[str, Any]) -> None:
+        if self.recorded:
+            await self._replay(line, number)
+            return
         for channel in given["channels"]:
             line.newest += 1
             sid = line.newest

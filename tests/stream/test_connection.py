@@ -52,7 +52,7 @@ def test_other_refusals_are_tried_again(server: StreamServer, kalshi: kl.Kalshi)
     """WS-1 ⚠: bounded, unlike an endless loop; each try is signed anew."""
     server.refuse = [503, 502]
     with kalshi.stream("ticker") as stream:
-        assert stream.subscriptions() == [{"channel": "ticker", "sid": 1}]
+        assert stream.subscriptions() == {"ticker": 1}
     stamps = [one["kalshi-access-signature"] for one in server.headers]
     assert len(set(stamps)) == 3
     server.refuse = [503] * 9

@@ -68,7 +68,7 @@ def test_the_exchange_closes(code: int, server: StreamServer, kalshi: kl.Kalshi)
         found = until(stream, is_back)
         assert f"{code}" in found[0].reason
         assert "maintenance" in found[0].reason
-        assert stream.subscriptions() == [{"channel": "ticker", "sid": 1}]
+        assert stream.subscriptions() == {"ticker": 1}
 
 
 def test_pauses_grow_until_a_connection_is_steady(server: StreamServer, kalshi: kl.Kalshi, clock: Hasty) -> None:

@@ -49,7 +49,7 @@ def test_a_channel_that_cannot_be_restored_takes_a_new_connection(server: Stream
         server.errors["subscribe"] = [18] * 3
         server.send({"type": "error", "sid": 2, "msg": {"code": 10}})
         until(stream, is_back)
-        assert stream.subscriptions() == [{"channel": "ticker", "sid": 1}, {"channel": "trade", "sid": 2}]
+        assert stream.subscriptions() == {"ticker": 1, "trade": 2}
 
 
 def test_an_end_of_nobody_knows_what(server: StreamServer, kalshi: kl.Kalshi) -> None:
@@ -104,14 +104,14 @@ def test_channels_end_one_by_one(server: StreamServer, kalshi: kl.Kalshi) -> Non
         stream.unsubscribe("orderbook_delta")
         assert server.asked("unsubscribe") == [{"sids": [1]}]
         assert list(stream.books) == []
-        assert stream.subscriptions() == [{"channel": "ticker", "sid": 2}]
+        assert stream.subscriptions() == {"ticker": 2}
         with pytest.raises(kl.UsageError, match="no channel would be left"):
             stream.unsubscribe("ticker")
         with pytest.raises(kl.UsageError, match="Did you mean 'ticker'"):
             stream.unsubscribe("tickers")
         server.drop()
         until(stream, is_back)
-        assert stream.subscriptions() == [{"channel": "ticker", "sid": 1}]
+        assert stream.subscriptions() == {"ticker": 1}
 
 
 def test_indices_are_changed_like_markets(server: StreamServer, kalshi: kl.Kalshi) -> None:

@@ -166,3 +166,56 @@ def test_recorded_frames_are_read(recordings: Path) -> None:
     assert {"orderbook_snapshot", "orderbook_delta", "ok", "subscribed"} == {one.type for one in made}
     assert [one for one in made if one.problem] == []
     assert [one for one in made if one.type in MESSAGES and one.model_extra] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "counts", "gaps"),
+    [
+        ("cockpit_orderbook_stream.json", ["orderbook_delta"], {"orderbook_snapshot": 12, "orderbook_delta": 245}, 0),
+        (
+            "btc15m_frames_20260511T053112Z.jsonl",
+            ["ticker", "orderbook_delta"],
+            {"orderbook_snapshot": 1, "orderbook_delta": 2964, "ticker": 29},
+            0,
+        ),
+        ("cockpit_orderbook_stream.json", ["orderbook_delta"], {"orderbook_snapshot": 12, "orderbook_delta": 244}, 1),
+    ],
+    ids=["twelve markets", "two channels", "one frame lost"],
+)
+def test_recorded_streams_are_heard_as_they_were_sent(
+    *,
+    name: str,
+    channels: list[str],
+    counts: dict[str, int],
+    gaps: int,
+    recordings: Path,
+    server: StreamServer,
+    kalshi: kl.Kalshi,
+) -> None:
+    """Lesson 17: recorded frames, acks among them, over a real socket: in sequence, typed, and books as the frames make them."""
+    text = (recordings / "ws" / name).read_text(encoding="utf-8")
+    rows = json.loads(text)["frames"] if name.endswith(".json") else [json.loads(line) for line in text.splitlines()]
+    frames = [row["frame"] for row in rows]
+    if gaps:
+        frames.pop(
+            next(place for place, frame in enumerate(frames) if frame["type"] == "orderbook_delta" and place > 60)
+        )
+    tickers = sorted({frame["msg"]["market_ticker"] for frame in frames if frame["type"].startswith("orderbook_")})
+    alone = kl.OrderBook(tickers[0])
+    for frame in frames:
+        if frame.get("sid") == (2 if "ticker" in channels else 1):
+            alone.apply(frame)
+    server.recorded, server.mute = frames, {"update_subscription"}
+    with kalshi.stream(channels, tickers=tickers) as stream:
+        heard: list[Any] = []
+        for one in stream.messages(timeout=10):
+            heard.append(one)
+            if len(heard) == sum(counts.values()) + gaps:
+                break
+        typed = [one for one in heard if isinstance(one, Message)]
+        assert {kind: sum(one.type == kind for one in typed) for kind in counts} == counts
+        assert [one for one in typed if one.problem or one.model_extra] == []
+        assert len(stream.gaps) == gaps
+        book = stream.books[tickers[0]]
+        assert (book.stale, book.bids(), book.asks()) == (alone.stale, alone.bids(), alone.asks())
+        assert all(one.stale for one in stream.books.values()) == bool(gaps)
