@@ -115,12 +115,16 @@ class AsyncStream(Lifeline):
 
     def _book(self, frame: Frame) -> None:
         try:
-            self.books.apply(frame.raw)
+            changed = self.books.apply(frame.raw)
         except (BadPayload, UsageError) as error:
             LOG.warning("unreadable book frame: %s", error)
             if not self.books.wants_snapshot:
                 self.books.mark_stale("a frame could not be read")
             self._heal()
+        else:
+            book = self.books.get(frame.ticker) if changed is None else None
+            if book is not None and book.wants_snapshot and (self._healing is None or self._healing.done()):
+                self._heal()  # its snapshot never came
 
     def _heal(self) -> None:
         """Books went stale: whatever was waited for before, ask now."""

@@ -164,6 +164,23 @@ def test_snapshots_that_do_not_come_are_asked_for_again(server: StreamServer, ka
         assert "no snapshot came of KX-A, KX-B" in str(stream.errors[-1])
 
 
+def test_a_first_snapshot_that_never_came_is_asked_for(
+    server: StreamServer, kalshi: kl.Kalshi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WS-3: changes of a book that nobody sent are a reason to ask for it."""
+    sent = server._snapshots
+
+    async def nothing(*_: object) -> None:
+        monkeypatch.setattr(server, "_snapshots", sent)
+
+    monkeypatch.setattr(server, "_snapshots", nothing)
+    with kalshi.stream("orderbook_delta", tickers="KX-A") as stream:
+        server.tell("orderbook_delta", "orderbook_delta", DELTA)
+        found = until(stream, lambda one: one.type == "orderbook_snapshot")
+        assert [one.type for one in found] == ["orderbook_delta", "orderbook_snapshot"]
+        assert not stream.books["KX-A"].stale
+
+
 def clock_tick(stream: Stream) -> None:
     """Let the stream's loop run for a moment."""
     list(stream.messages(timeout=0.01))
