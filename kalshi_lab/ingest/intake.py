@@ -160,7 +160,8 @@ def _left_out(gap: Gap) -> Break:
 
 async def _set(event: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for forgets a cancellation in Python 3.11
+            await event.wait()
     except TimeoutError:
         return False
     return True

@@ -202,26 +202,26 @@ class AsyncRecording(AsyncSession):
         """What a batch that was kept asks for: snapshots, trades of its gaps, markets that are new."""
         if self._intake.wants_snapshots:
             self._intake.wants_snapshots = False
-            self._start(self._stream.snapshots())
+            self._start(self._stream.snapshots)
         for gap in rows.gaps:
             if "trade" in self._wanted.channels and gap.channel in {None, "trade"}:
-                self._start(self._backfill(gap))
+                self._start(self._backfill, gap)
         self._new |= rows.new_markets - self._strangers - set(self._writer.tickers)
         if self._wanted.grows and not self._intake.closed:
             names, self._new = sorted(self._new), set()
             if names:
-                self._start(self._join(names))
+                self._start(self._join, names)
             if any(gap.channel in {None, LIFECYCLE} for gap in rows.gaps):  # in which markets may have been created
-                self._start(self._join_open())
+                self._start(self._join_open)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._told(work))
+    def _start(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
+        task = asyncio.create_task(self._told(work, *given))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
-    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _told(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
         try:
-            await work
+            await work(*given)
         except LabError as error:
             self._writer.trouble(error)
 

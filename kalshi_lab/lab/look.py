@@ -122,9 +122,17 @@ class AsyncLook(Verbs):
         *,
         tickers: str | Iterable[str] | None = None,
         send_initial_snapshot: bool | None = None,
+        index_ids: str | Iterable[str] | None = None,
+        underlying_tickers: str | Iterable[str] | None = None,
     ) -> AsyncStream:
-        """A live stream of channels such as ticker, trade or orderbook_delta; see `AsyncKalshi.stream`. Needs credentials."""
-        return self.kalshi.stream(channels, tickers=tickers, send_initial_snapshot=send_initial_snapshot)
+        """A live stream of channels such as ticker, trade or orderbook_delta. Needs credentials.
+
+        See `AsyncKalshi.stream`, which takes all that the exchange does.
+        """
+        return self.kalshi.stream(
+            channels, tickers=tickers, send_initial_snapshot=send_initial_snapshot, index_ids=index_ids,
+            underlying_tickers=underlying_tickers,
+        )  # fmt: skip
 
 
 class Look(Facade):
