@@ -92,6 +92,7 @@ def compare(lab: kl.Lab, recording: str, log: dict[str, Any]) -> dict[str, Any]:
         kept[connection].append((sid, seq))
     gaps = lab.sql("SELECT reason, sid, expected, received FROM gaps WHERE recording = ?", [recording]).rows()
     left_out = [gap[1:] for gap in gaps if gap[0] == "sequence"]
+    lost = sum(gap[0] == "connection" for gap in gaps)  # a row for each connection that ended
     told: Counter[str] = Counter()
     least: Counter[str] = Counter()
     for place, (_, frames) in enumerate(sorted(made.items())):
@@ -105,7 +106,7 @@ def compare(lab: kl.Lab, recording: str, log: dict[str, Any]) -> dict[str, Any]:
             (at for at, one in enumerate(frames) if (one["sid"], one["seq"]) in stored and one["type"] in BOOK),
             default=-1,
         )
-        last = place == len(made) - 1
+        last = place >= lost  # the one that stood at the end, if it brought anything
         for at, one in enumerate(frames):
             key = (one["sid"], one["seq"])
             if one["sent"] and (at <= ends or last):
@@ -134,7 +135,7 @@ def compare(lab: kl.Lab, recording: str, log: dict[str, Any]) -> dict[str, Any]:
         "connections": len(made),
         "sent": sum(most.values()),
         "rows": tables,
-        "connection_gaps": sum(gap[0] == "connection" for gap in gaps),
+        "connection_gaps": lost,
         "sequence_gaps": len(left_out),
         "missing": told["missing"],
         "twice": told["twice"],
