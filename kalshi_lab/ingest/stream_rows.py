@@ -16,13 +16,15 @@ from kalshi_lab import frames
 from kalshi_lab.book import wire
 from kalshi_lab.errors import BadPayload
 from kalshi_lab.models import Trade
-from kalshi_lab.models.fields import READERS, milliseconds, utc
+from kalshi_lab.models.fields import READERS, columns, milliseconds, utc
+from kalshi_lab.models.stream import StreamTrade, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from kalshi_lab.kalshi.connection import Frame
+    from kalshi_lab.models.fields import Record
 
 TEXT, WHOLE = pl.String(), pl.Int64()
 _FRAME: dict[str, Any] = {"recording": TEXT, "frame": WHOLE}
@@ -42,18 +44,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "trades": {**frames.schema(Trade), "run_id": TEXT, "seen_at": frames.TIME},
 }  # fmt: skip
-# column, name on the wire, kind of value
-_TICK = (
-    ("price", "price_dollars", "price"), ("yes_bid", "yes_bid_dollars", "price"), ("yes_bid_size", "yes_bid_size_fp", "count"),
-    ("yes_ask", "yes_ask_dollars", "price"), ("yes_ask_size", "yes_ask_size_fp", "count"),
-    ("last_trade_size", "last_trade_size_fp", "count"), ("volume", "volume_fp", "count"), ("open_interest", "open_interest_fp", "count"),
-    ("dollar_volume", "dollar_volume", "integer"), ("dollar_open_interest", "dollar_open_interest", "integer"),
-)  # fmt: skip
-_TRADE = (
-    ("yes_price", "yes_price_dollars", "price"), ("no_price", "no_price_dollars", "price"), ("count", "count_fp", "count"),
-    ("taker_outcome_side", "taker_outcome_side", "text"), ("taker_book_side", "taker_book_side", "text"),
-    ("taker_side", "taker_side", "text"), ("is_block_trade", "is_block_trade", "flag"),
-)  # fmt: skip
+
+
+def _wired(record: type[Record], names: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+    """Columns of a table that a message fills: name, name on the wire and kind of value, as the record of the message has them."""
+    known = {column.name: column for column in columns(record)}
+    return tuple((name, known[name].wires[0], known[name].kind) for name in names if name in known)
+
+
+_TICK = _wired(Tick, [name for name in SCHEMAS["ticks"] if name not in {"ticker", "time"}])
+_TRADE = _wired(StreamTrade, [name for name in frames.schema(Trade) if name not in {"trade_id", "ticker"}])
 _PLAIN = frozenset(
     {"market_ticker", "market_id", "ts", "ts_ms", "time", "trade_id"}
 )  # said in other columns, or not worth keeping

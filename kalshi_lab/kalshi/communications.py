@@ -137,7 +137,7 @@ class AsyncCommunications(AsyncRFQBatches):
         subaccount: int | None = None,
     ) -> str:
         """Answer a request with bids in dollars, 0 for none, together at most 1; gives the quote's id. It replaces your older one."""
-        yes, no = _bid(yes_bid, "yes_bid"), _bid(no_bid, "no_bid")
+        yes, no = params.bid(yes_bid, "yes_bid"), params.bid(no_bid, "no_bid")
         if not 0 < yes + no <= 1:
             raise UsageError(f"the bids add up to {yes + no}", hint="Together they are above 0 and at most 1 dollar")
         sent = params.body(
@@ -218,10 +218,6 @@ def _of(with_rfq: str, alone: str, quote_id: str, rfq_id: str, body: bytes | Non
     if rfq_id:
         return call(with_rfq, body=body, rfq_id=rfq_id, quote_id=quote_id)
     return call(alone, body=body, quote_id=quote_id)
-
-
-def _bid(value: Decimal | str | int, what: str) -> Decimal:
-    return params.exact(value, what, decimals=4, low=params.NOTHING)
 
 
 class Communications(RFQBatches):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kalshi_lab.door.failures import plain
 from kalshi_lab.errors import (
     AuthFailed,
     ClockSkew,
@@ -252,13 +253,8 @@ def _ticker(msg: msgspec.Raw) -> str:
 def _why(end: ConnectionClosed) -> str:
     """How a connection ended, in words."""
     if end.rcvd is not None:
-        return f"the exchange closed it: {printable(str(end.rcvd))}"
+        return f"the exchange closed it: {plain(str(end.rcvd))}"
     return f"closed from here: {end.sent}" if end.sent is not None else "it broke without a word"
-
-
-def printable(text: str) -> str:
-    """Words from outside, in one short line."""
-    return "".join(letter for letter in text[:200] if letter.isprintable())
 
 
 def error_of(answer: dict[str, Any], command: str) -> RequestError:
@@ -266,5 +262,5 @@ def error_of(answer: dict[str, Any], command: str) -> RequestError:
     content = answer.get("msg")
     found = content if isinstance(content, dict) else {}
     code = found.get("code")
-    text = printable(str(found.get("msg") or ""))
+    text = plain(str(found.get("msg") or ""))
     return refused(code if isinstance(code, int) else 0, text, command)

@@ -6,9 +6,8 @@ The next page is in flight while this one is decoded, since its cursor is cut ou
 from __future__ import annotations
 
 import asyncio
-import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import msgspec
 import polars as pl
@@ -16,7 +15,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.errors import BadPayload, CursorLoop, StalledPagination
 from kalshi_lab.models.fields import Record, columns
-from kalshi_lab.portal import Facade, presented
+from kalshi_lab.portal import Facade, faced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -263,31 +262,9 @@ async def _next(walk: AsyncIterator[list[R]]) -> list[R] | None:
     return await anext(walk, None)
 
 
-class paged(Generic[P, R]):
-    """Descriptor: a method that gives AsyncPages, on the blocking class one that gives Pages."""
-
-    def __init__(self, method: Callable[Concatenate[Any, P], AsyncPages[R]]) -> None:
-        self._method = method
-        self.__doc__ = method.__doc__
-
-    @overload
-    def __get__(self, facade: None, owner: type) -> paged[P, R]: ...
-    @overload
-    def __get__(self, facade: Facade, owner: type) -> Callable[P, Pages[R]]: ...
-
-    def __get__(self, facade: Facade | None, owner: type) -> paged[P, R] | Callable[P, Pages[R]]:
-        if facade is None:
-            return self
-        method = self._method
-
-        def call(*args: P.args, **kwargs: P.kwargs) -> Pages[R]:
-            return Pages(method(facade._twin, *args, **kwargs))
-
-        shown = presented(call, method)
-        signature = inspect.signature(shown)
-        found = str(signature.return_annotation).removeprefix("Async")
-        shown.__signature__ = signature.replace(return_annotation=found)  # type: ignore[attr-defined]
-        return cast("Callable[P, Pages[R]]", shown)
+def paged(method: Callable[Concatenate[Any, P], AsyncPages[R]]) -> faced[P, Pages[R]]:
+    """A method that gives AsyncPages, as one of the blocking class that gives Pages."""
+    return faced(method, Pages)
 
 
 def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:

@@ -178,6 +178,11 @@ def price(value: Decimal | str, what: str = "price") -> Decimal:
     return made
 
 
+def bid(value: Decimal | str | int, what: str) -> Decimal:
+    """A bid of a quote in dollars, at most 4 decimals; 0 for none."""
+    return exact(value, what, decimals=4, low=NOTHING)
+
+
 def count(value: Decimal | str | int, what: str = "count") -> Decimal:
     """A number of contracts: at least 0.01, in hundredths."""
     return exact(value, what, decimals=2, low=Decimal("0.01"))

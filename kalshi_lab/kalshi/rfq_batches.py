@@ -115,7 +115,7 @@ class AsyncRFQBatches(Family):
     ) -> str:
         """Answer a batch: for each RFQ a bid for YES and one for NO in dollars, 0 for none; gives the quote's id. Unverified."""
         rows = [
-            {"rfq_id": rfq, "yes_bid": _bid(yes, "yes_bid"), "no_bid": _bid(no, "no_bid")}
+            {"rfq_id": rfq, "yes_bid": params.bid(yes, "yes_bid"), "no_bid": params.bid(no, "no_bid")}
             for rfq, (yes, no) in bids.items()
         ]
         sent = params.body(
@@ -130,10 +130,6 @@ class AsyncRFQBatches(Family):
     async def confirm_batch_quote(self, rfq_batch_id: str, quote_id: str) -> None:
         """Confirm your quote for a batch that was accepted. Unverified."""
         await self._send(call("confirm_rfq_batch_quote", body=b"{}", rfq_batch_id=rfq_batch_id, quote_id=quote_id))
-
-
-def _bid(value: Decimal | str | int, what: str) -> Decimal:
-    return params.exact(value, what, decimals=4, low=params.NOTHING)
 
 
 class RFQBatches(Facade):

@@ -13,7 +13,7 @@ class RFQ(Record):
     """A request for quotes."""
 
     id: Key = key("RFQ id")
-    creator_id: Text = doc("public id of who asks; a placeholder where it is obscured")
+    creator_id: Text = doc("public id of who asks; the same for all who obscure theirs")
     creator_user_id: Text = doc("who asks, where it is you")
     creator_subaccount: Integer = doc("your subaccount")
     market_ticker: Text = doc("market")

@@ -248,7 +248,7 @@ class RFQMade(Message):
     """A request for quotes that anybody made."""
 
     id: Text = doc("request")
-    creator_id: Text = doc("public id of who asks, or a placeholder")
+    creator_id: Text = doc("public id of who asks, or what stands for one that is obscured")
     ticker: Text = wire("market_ticker", "market")
     event_ticker: Text = doc("event")
     contracts: Count = wire("contracts_fp", "contracts asked for")

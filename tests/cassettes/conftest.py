@@ -19,7 +19,7 @@ import vcr  # type: ignore[import-untyped]  # it ships no types
 
 import kalshi_lab as kl
 from kalshi_lab import sim
-from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, placeholder
+from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, made_up_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,4 +144,4 @@ def _joined(exchange: sim.Exchange) -> kl.Credentials:
 
 
 def _stranger(number: int) -> kl.Credentials:
-    return kl.Credentials.generate(key_id=placeholder(number))
+    return kl.Credentials.generate(key_id=made_up_id(number))

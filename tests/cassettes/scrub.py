@@ -32,16 +32,16 @@ SECRET = re.compile(
 _KEY_IN_PATH = re.compile(r"/api_keys/(?!generate)([^/?]+)")
 
 
-def placeholder(number: int) -> str:
+def made_up_id(number: int) -> str:
     """The made-up id of the number-th person or key."""
     return MADE_UP.format(number)
 
 
 class Scrubber:
-    """Scrubs the traffic of one cassette; the ids of `keys`, which sign it, get the first placeholders."""
+    """Scrubs the traffic of one cassette; the ids of `keys`, which sign it, get the first made-up ids."""
 
     def __init__(self, *keys: str) -> None:
-        self._made_up = {key: placeholder(number) for number, key in enumerate(keys, 1)}
+        self._made_up = {key: made_up_id(number) for number, key in enumerate(keys, 1)}
 
     def request(self, request: Request) -> Request | None:
         """The request under the fixed address, without headers but Accept; None for what is not the exchange's API."""
@@ -73,7 +73,7 @@ class Scrubber:
             if name in KEYS:
                 text = text.replace(json.dumps(value), json.dumps(KEYS[name]))
             elif not _MADE_UP.fullmatch(value):
-                self._made_up.setdefault(value, placeholder(len(self._made_up) + 1))
+                self._made_up.setdefault(value, made_up_id(len(self._made_up) + 1))
         for real, made_up in self._made_up.items():
             text = text.replace(json.dumps(real), json.dumps(made_up))
         return text

@@ -14,7 +14,7 @@ from vcr.request import Request  # type: ignore[import-untyped]  # as above
 import kalshi_lab as kl
 from kalshi_lab.kalshi.operations import table
 from tests.cassettes.conftest import FOLDER, recorder, source, unreachable
-from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, placeholder
+from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, made_up_id
 from tests.operations.server import operation_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_a_signed_request_is_written_without_its_signature() -> None:
     host = "https://external-api.kalshi.com/trade-api/v2"
     body = json.dumps({"name": "mine", "public_key": key.public_pem})
     written = scrubber.request(Request("POST", f"{host}/api_keys/{key.key_id}?limit=1", body.encode(), headers))
-    assert written.uri == f"{ADDRESS}/api_keys/{placeholder(1)}?limit=1"
+    assert written.uri == f"{ADDRESS}/api_keys/{made_up_id(1)}?limit=1"
     assert dict(written.headers) == {"Accept": "application/json"}
     assert json.loads(written.body) == {"name": "mine", "public_key": "(public, scrubbed)"}
     assert scrubber.request(Request("POST", "http://127.0.0.1:1/sim/advance", b"", {})) is None
@@ -119,10 +119,10 @@ def test_an_answer_keeps_all_but_persons_and_keys() -> None:
     answer = {"headers": {"Set-Cookie": ["x"], "content-type": ["application/json"]}, "body": {"string": body.encode()}}
     written = scrubber.response(answer)
     assert written["headers"] == {"content-type": ["application/json"]}
-    expected = body.replace('"u-1"', f'"{placeholder(2)}"').replace('"u-2"', f'"{placeholder(3)}"')
-    assert written["body"]["string"].decode() == expected.replace('"mine"', f'"{placeholder(1)}"')
+    expected = body.replace('"u-1"', f'"{made_up_id(2)}"').replace('"u-2"', f'"{made_up_id(3)}"')
+    assert written["body"]["string"].decode() == expected.replace('"mine"', f'"{made_up_id(1)}"')
     again = scrubber.response({**answer, "body": {"string": json.dumps({"buyer_user_id": "u-1"}).encode()}})
-    assert json.loads(again["body"]["string"]) == {"buyer_user_id": placeholder(2)}
+    assert json.loads(again["body"]["string"]) == {"buyer_user_id": made_up_id(2)}
     shown = scrubber.response({**answer, "body": {"string": json.dumps({"private_key": private}).encode()}})
     assert json.loads(shown["body"]["string"]) == {"private_key": "(private, scrubbed)"}
 
