@@ -40,9 +40,9 @@ def contracts(value: str | int | Decimal) -> Decimal:
     return _exact(value, _COUNTS, "contracts", COUNT_SCALE)
 
 
-def cents(value: int) -> Decimal:
-    """Dollars from the integer cents of the exchange's remaining cent fields."""
-    return Decimal(value).scaleb(-2)
+def units(value: int | None, decimals: int) -> Decimal | None:
+    """The exact amount that whole units of so many decimals are: 2 for cents, 4 for 1/10,000 dollar. Unknown stays unknown."""
+    return None if value is None else Decimal(value).scaleb(-decimals)
 
 
 def _exact(value: object, pattern: re.Pattern[str], unit: str, scale: int) -> Decimal:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from kalshi_lab import money
 from kalshi_lab.models.fields import Count, Flag, Integer, Json, Key, Money, Price, Record, Text, Time, doc, key, wire
 from kalshi_lab.models.market import Leg
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class RFQ(Record):
@@ -92,12 +95,12 @@ class BlockTrade(Record):
     @property
     def price(self) -> Decimal | None:
         """Price of YES, dollars."""
-        return None if self.price_centi_cents is None else Decimal(self.price_centi_cents).scaleb(-4)
+        return money.units(self.price_centi_cents, 4)
 
     @property
     def count(self) -> Decimal | None:
         """Contracts."""
-        return None if self.centicount is None else Decimal(self.centicount).scaleb(-2)
+        return money.units(self.centicount, 2)
 
 
 class RFQBatch(Record):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
+from kalshi_lab import money
 from kalshi_lab.models.fields import Count, Flag, Integer, Key, Record, Text, Time, doc, key, wire
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class IncentiveProgram(Record):
@@ -26,13 +30,9 @@ class IncentiveProgram(Record):
     @property
     def period_reward_dollars(self) -> Decimal | None:
         """The reward of the whole period in exact dollars."""
-        return _dollars(self.period_reward)
+        return money.units(self.period_reward, 4)
 
     @property
     def max_reward_per_account_dollars(self) -> Decimal | None:
         """The most that one account can get in exact dollars; None where there is no limit."""
-        return _dollars(self.max_reward_per_account)
-
-
-def _dollars(centi_cents: int | None) -> Decimal | None:
-    return None if centi_cents is None else Decimal(centi_cents).scaleb(-4)
+        return money.units(self.max_reward_per_account, 4)

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-def _dollars(cents: int | None) -> Decimal | None:
-    return None if cents is None else money.cents(cents)
-
-
 class ShardBalance(Record):
     """Cash on one shard."""
 
@@ -54,7 +50,7 @@ class Balance(Record):
     @property
     def portfolio_value(self) -> Decimal | None:
         """Value of the open positions, dollars."""
-        return _dollars(self.portfolio_value_cents)
+        return money.units(self.portfolio_value_cents, 2)
 
     def __repr__(self) -> str:
         return f"<Balance {self.balance} dollars, positions {self.portfolio_value} dollars>"
@@ -139,12 +135,12 @@ class Settlement(Record):
     @property
     def revenue(self) -> Decimal | None:
         """Payout in dollars."""
-        return _dollars(self.revenue_cents)
+        return money.units(self.revenue_cents, 2)
 
     @property
     def value(self) -> Decimal | None:
         """Payout of one YES contract in dollars."""
-        return _dollars(self.value_cents)
+        return money.units(self.value_cents, 2)
 
 
 class _Movement(Record):
@@ -161,12 +157,12 @@ class _Movement(Record):
     @property
     def amount(self) -> Decimal | None:
         """Amount in dollars."""
-        return _dollars(self.amount_cents)
+        return money.units(self.amount_cents, 2)
 
     @property
     def fee(self) -> Decimal | None:
         """Fee in dollars."""
-        return _dollars(self.fee_cents)
+        return money.units(self.fee_cents, 2)
 
 
 class Deposit(_Movement):
@@ -188,7 +184,7 @@ class RestingOrderValue(Record):
     @property
     def total(self) -> Decimal | None:
         """In all, dollars."""
-        return _dollars(self.total_cents)
+        return money.units(self.total_cents, 2)
 
 
 class ShardTransfer(Record):
@@ -234,7 +230,7 @@ class SubaccountTransfer(Record):
     @property
     def amount(self) -> Decimal | None:
         """Amount in dollars."""
-        return _dollars(self.amount_cents)
+        return money.units(self.amount_cents, 2)
 
 
 class ShardShare(Record):

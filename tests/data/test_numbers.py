@@ -127,8 +127,11 @@ def test_not_a_number_spoils_the_page_and_says_so() -> None:
 @given(st.integers(-(10**13), 10**13))
 def test_cents_become_dollars(count: int) -> None:
     """Integer cents of balances are exact dollars."""
-    assert money.cents(count) * 100 == count
-    assert money.dollars(money.cents(count)) == money.cents(count)
+    made = money.units(count, 2)
+    assert made is not None
+    assert made * 100 == count
+    assert money.dollars(made) == made
+    assert money.units(None, 2) is None
 
 
 @pytest.mark.parametrize(
