@@ -10,6 +10,7 @@ import pytest
 from kalshi_lab.clock import SystemClock
 from kalshi_lab.door import Call, Door
 from kalshi_lab.errors import RateLimited, TimedOut, UsageError
+from kalshi_lab.observe import Observer
 from tests.door.raw_server import STALL, Answer, RawServer, Wait, drip, reply
 from tests.door.sending import CALL, Sent, busy_connections, settings_for
 from tests.fakes import FakeClock
@@ -88,12 +89,13 @@ def test_cancelling_leaves_nothing_behind(acts: list[bytes | Wait]) -> None:
     """A call cancelled at any stage re-raises, gives its connection back, is no failure, and the next call works."""
 
     async def main(server: RawServer) -> None:
-        door = Door(settings_for(server, backoff_base=60.0, deadline=300.0, breaker_failures=1), clock=Patient())
+        answered = asyncio.Event()
+        settings = settings_for(server, backoff_base=60.0, deadline=300.0, breaker_failures=1)
+        door = Door(settings, clock=Patient(), observer=Observer((lambda _: answered.set(),)))
         call = asyncio.create_task(door.send(CALL))
         await asyncio.to_thread(server.asked.wait, 5)
         if acts == [reply(b"{}", 503)]:
-            while not door.observer.recent():
-                await asyncio.sleep(0.001)
+            await answered.wait()
         await asyncio.sleep(0.02)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
