@@ -31,10 +31,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
-    "alert_events", "alerts", "book_changes", "candlesticks", "events", "gaps", "ledger", "lifecycle", "markets", "quarantine", "quotes",
-    "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
+    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "events", "gaps", "imported", "ledger", "lifecycle", "markets",
+    "quarantine", "quotes", "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
-SCHEMAS = ("schema.sql", "recordings.sql")  # version by version; a file once released is not changed any more
+SCHEMAS = (
+    "schema.sql",
+    "recordings.sql",
+    "bodies.sql",
+    "imported.sql",
+)  # version by version; a file once released is not changed any more
 READ: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
