@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kalshi_lab as kl
+from kalshi_lab import store
 from kalshi_lab.clock import SystemClock
 from kalshi_lab.settings import Settings
 from tests.kalshi.scripted import Answer, Scripted
@@ -25,10 +26,7 @@ SETTINGS = f"Allowed: {', '.join(sorted(Settings.model_fields))}"
 PROD = "external-api.kalshi.com, api.elections.kalshi.com"
 DEMO = "external-api.demo.kalshi.co, demo-api.kalshi.co"
 UNSAFE = "allow_unsafe_host=True accepts it, unsigned"
-TABLES = (
-    "alert_events, alerts, book_changes, candlesticks, events, gaps, ledger, lifecycle, markets, quarantine, quotes, "
-    "recordings, results, series, snapshots, theses, thesis_markets, ticks, trades"
-)
+TABLES = ", ".join(store.TABLES)
 ONE_FILTER = "historical markets take one filter. Give a series, an event or tickers"
 Ask = Callable[[kl.Kalshi], Any]
 
