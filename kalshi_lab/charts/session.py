@@ -24,13 +24,13 @@ def stats(frame: pl.DataFrame, *, title: str = "Requests") -> Picture:
     """Requests by operation: how many attempts, retries and failures there were, and how long an answer took.
 
     `frame` is what `lab.stats()` gives: operation (text), attempts, retries, failures (integers), latency_p50,
-    latency_p95 and latency_p99 (seconds, null where none was measured). The busiest 40 operations are drawn. Raises
-    UsageError for a missing column.
+    latency_p95 and latency_p99 (seconds, null where none was measured); where it has host and breaker (text), hosts that are left alone
+    are named. The busiest 40 operations are drawn. Raises UsageError for a missing column.
     """
     need(frame, "operation", "attempts", "retries", "failures", "latency_p50", "latency_p95", "latency_p99")
     rows = frame.sort("attempts", descending=True, maintain_order=True).head(ROWS_SHOWN)
     total = frame.select(pl.col("attempts", "retries", "failures").sum()).row(0)
-    note = f"{total[0]:,} attempts, {total[1]:,} of them retries, {total[2]:,} failed"
+    note = f"{total[0]:,} attempts, {total[1]:,} of them retries, {total[2]:,} failed{_left_alone(frame)}"
     places, height = list(range(rows.height)), 1.8 + 0.34 * max(rows.height, 3)
     with canvas(title, note, columns=2, height=height, ratios=(1, 1)) as (picture, (left, right)):
         for name, colour, thick in (("attempts", BLUE, 0.7), ("retries", ORANGE, 0.45), ("failures", RED, 0.2)):
@@ -63,3 +63,11 @@ def stats(frame: pl.DataFrame, *, title: str = "Requests") -> Picture:
         else:
             legend(picture.figure, left, right)
     return picture
+
+
+def _left_alone(frame: pl.DataFrame) -> str:
+    """Words on the hosts whose circuit is not closed."""
+    if not {"host", "breaker"} <= set(frame.columns):
+        return ""
+    hosts = frame.filter(pl.col("breaker") != "closed")["host"].unique().sort().to_list()
+    return f"; left alone for now: {', '.join(hosts)}" if hosts else ""

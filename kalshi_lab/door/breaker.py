@@ -43,6 +43,12 @@ class Breaker:
         """One of closed (calls pass), open (none passes), half_open (one is on its way to try)."""
         return self._state
 
+    @property
+    def rest(self) -> float | None:
+        """Seconds until an open circuit lets a call try, 0 where one may; None while it is closed."""
+        with self._lock:
+            return None if self._state == "closed" else max(0.0, self._left())
+
     def admit(self) -> int:
         """Let a call pass and say in which period; raises Resting while none may."""
         with self._lock:

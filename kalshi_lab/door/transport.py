@@ -7,6 +7,7 @@ import ssl
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -83,10 +84,16 @@ class Door:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the door holds at present: breaker state, rate (tokens/s) and tokens, those of writes, retry tokens, requests under way."""
+        """What the door holds at present: breaker state, rate (tokens/s) and tokens, those of writes, retry tokens, requests under way.
+
+        `until` is when a request may try again at a host that is left alone; None while the circuit is closed.
+        """
         read, write = self._budget.read, self._budget.write
+        rest = self._breaker.rest
         return {
+            "host": urlsplit(self._settings.url).netloc,
             "breaker": self._breaker.state,
+            "until": None if rest is None else self._clock.now() + timedelta(seconds=rest),
             "rate": read.rate,
             "tokens": read.tokens,
             "write_rate": write.rate,
@@ -221,6 +228,7 @@ class Door:
             received_bytes=trip.received_bytes,
             queued=trip.sent_at - trip.queued_at,
             latency=self._clock.monotonic() - trip.sent_at,
+            url=str(trip.url.copy_with(query=None)),
         )
         self.observer.record(event)
 

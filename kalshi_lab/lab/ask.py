@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from kalshi_lab import frames
 from kalshi_lab.clock import When, moment
 from kalshi_lab.ingest import replay as replays
 from kalshi_lab.ingest.replay import AsyncReplay, Replay
 from kalshi_lab.kalshi.params import tickers as checked_tickers
+from kalshi_lab.lab import traffic
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
 from kalshi_lab.store import queries
@@ -18,12 +17,10 @@ from kalshi_lab.store import queries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kalshi_lab.book import OrderBook
+    import polars as pl
 
-STATS: dict[str, Any] = {
-    "operation": pl.String, "attempts": pl.Int64, "retries": pl.Int64, "failures": pl.Int64, "received_bytes": pl.Int64,
-    "latency_p50": pl.Float64, "latency_p95": pl.Float64, "latency_p99": pl.Float64, "queued_p50": pl.Float64, "queued_p99": pl.Float64,
-}  # fmt: skip
+    from kalshi_lab.book import OrderBook
+    from kalshi_lab.lab.traffic import By
 
 
 class AsyncAsk(Verbs):
@@ -70,13 +67,18 @@ class AsyncAsk(Verbs):
         """
         return replays.replay(self.store, self.clock, ticker, start, end)
 
-    async def stats(self) -> pl.DataFrame:
-        """What was asked of the exchange in this session: a row for each operation.
+    async def stats(self, by: By = "operation", *, request: str | None = None) -> pl.DataFrame:
+        """What was asked of the exchange in this session, and how the way to it stands; `kl.charts.stats(lab.stats())` draws it.
 
-        Columns: operation String; attempts, retries, failures, received_bytes Int64; latency_p50, _p95, _p99, queued_p50, _p99 Float64
-        seconds, over the last attempts (queued: waiting for the rate budget).
+        by="operation": operation, host String; attempts, retries, failures, received_bytes Int64; latency_p50, _p95, _p99, queued_p50,
+        _p99 Float64 seconds, over the last attempts (queued: waiting for the rate budget); breaker String, the host's circuit: closed,
+        open, half_open. by="host": host, breaker; until Datetime, when a host that is left alone is tried again (null: it is not); rate,
+        tokens, write_rate, write_tokens Float64, the rate budgets at present (tokens a second, tokens there); retry_tokens, open_requests
+        Int64. by="attempt": the last 10,000 attempts, oldest first: at, request_id, operation, method, path, attempt, status (null: no
+        answer), error (empty: none), received_bytes, queued, latency, url. `request`, the id that an error or the log shows, or how it
+        begins: the attempts of that request alone; UsageError where none is kept.
         """
-        return pl.DataFrame(self.kalshi.observer.rows(), schema=STATS)
+        return traffic.stats((self.kalshi.door,), by, request)
 
 
 class Ask(Facade):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from kalshi_lab import Lab, NotFound, UsageError, frames
-from kalshi_lab.lab.ask import STATS
+from kalshi_lab.lab.traffic import STATS
 from kalshi_lab.models import Candlestick, Event, Market, Series, Trade
 from kalshi_lab.sim import World
 
