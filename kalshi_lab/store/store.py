@@ -39,6 +39,7 @@ SCHEMAS = (
     "recordings.sql",
     "bodies.sql",
     "imported.sql",
+    "search.sql",
 )  # version by version; a file once released is not changed any more
 READ: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
