@@ -215,9 +215,10 @@ class OrderRejected(TradingError):
 
 
 class OrderUnknown(TradingError):
-    """Nobody knows whether the order is live; look it up by `client_order_id`."""
+    """Nobody knows whether the order is live; look it up by `client_order_id`. `request_id` names the request that placed it."""
 
     client_order_id: str = ""
+    request_id: str = ""
 
 
 def one_of(what: str, value: object, allowed: Iterable[str], *, also: dict[str, str] | None = None) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from kalshi_lab.errors import (
     UnexpectedRedirect,
 )
 from kalshi_lab.kalshi.channels import refused
+from kalshi_lab.observe import Attempt, new_request_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.door.signing import Signer
+    from kalshi_lab.observe import Observer
 
+E = TypeVar("E", bound=RequestError)
 LOG = logging.getLogger(__name__)
 _QUIET = LOG.getChild("socket")
 _QUIET.setLevel(logging.INFO)  # the library logs handshakes with their signature otherwise, wherever somebody debugs
@@ -42,7 +45,7 @@ ANSWER = 10.0  # seconds within which a command is answered
 PING, PONG = 10.0, 20.0  # seconds between our pings, and until an answer: half a minute of silence is the end
 KEPT_ASKED = 1_000  # commands without an answer that are remembered
 CONTROL = frozenset({"subscribed", "unsubscribed", "ok", "error"})
-_REFUSED, _FORBIDDEN, _SLOWER = 401, 403, 429
+_SWITCHED, _REFUSED, _FORBIDDEN, _SLOWER = 101, 401, 403, 429
 
 
 class _About(msgspec.Struct):
@@ -82,30 +85,55 @@ def said(answer: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-async def connect(url: str, signer: Signer, number: int, clock: Clock) -> Connection:
-    """Open a connection with a signature made now; a clock that is off is corrected once.
+async def connect(url: str, signer: Signer, number: int, clock: Clock, observer: Observer) -> Connection:
+    """Open a connection with a signature made now; a clock that is off is corrected once. The observer is told each attempt.
 
     Raises AuthFailed, ClockSkew and Forbidden where the key is refused, Unavailable, RateLimited, TimedOut and UnexpectedRedirect where
     there is no connection.
     """
     from websockets.exceptions import InvalidStatus, WebSocketException
 
+    request_id, begun = new_request_id(), clock.monotonic()
     for attempt in (1, 2):
+        sent, ahead = clock.monotonic(), None
         try:
-            return Connection(await _opened(url, signer), number, clock)
+            opened = await _opened(url, signer, request_id)
+            observer.record(_attempt(url, request_id, attempt, sent=sent, clock=clock))
+            return Connection(opened, number, clock, request_id)
         except InvalidStatus as answer:
             status = answer.response.status_code
             ahead = signer.correct(answer.response.headers.get("Date", "")) if status == _REFUSED else None
             problem = _handshake(status, ahead)
-            if ahead is None or attempt == 2 or signer.offset != ahead:  # noqa: PLR2004 - the second is the last
-                break
         except (OSError, EOFError, WebSocketException) as error:
             problem = _unreached(error)
+        observer.record(_attempt(url, request_id, attempt, sent=sent, clock=clock, problem=problem))
+        if ahead is None or signer.offset != ahead:
             break
+    problem.request_id, problem.elapsed = request_id, clock.monotonic() - begun
     raise problem
 
 
-async def _opened(url: str, signer: Signer) -> ClientConnection:
+def _attempt(
+    url: str, request_id: str, attempt: int, *, sent: float, clock: Clock, problem: RequestError | None = None
+) -> Attempt:
+    """One handshake as the observer knows requests."""
+    return Attempt(
+        at=clock.now(),
+        request_id=request_id,
+        operation="open_stream",
+        method="GET",
+        path=PATH,
+        attempt=attempt,
+        status=problem.status if problem else _SWITCHED,
+        error=type(problem).__name__ if problem else "",
+        received_bytes=0,
+        queued=0.0,
+        latency=clock.monotonic() - sent,
+        url=url,
+    )
+
+
+async def _opened(url: str, signer: Signer, request_id: str) -> ClientConnection:
     from websockets.asyncio.client import connect as open_socket
 
     class Straight(open_socket):
@@ -114,8 +142,9 @@ async def _opened(url: str, signer: Signer) -> ClientConnection:
         def process_redirect(self, exc: Exception) -> Exception | str:
             return exc
 
-    return await Straight(
-        url, additional_headers=signer.headers("GET", PATH), max_size=LARGEST, proxy=None, user_agent_header=None,
+    return await Straight(  # no variable holds the signature, which a traceback would show
+        url, additional_headers={"X-Request-Id": request_id} | signer.headers("GET", PATH),
+        max_size=LARGEST, proxy=None, user_agent_header=None,
         ping_interval=PING, ping_timeout=PONG, open_timeout=ANSWER, close_timeout=2, logger=_QUIET,
     )  # fmt: skip
 
@@ -146,10 +175,14 @@ def _unreached(error: Exception) -> RequestError:
 
 
 class Connection:
-    """An open connection. Read `frames()` all the time: the answers of commands arrive there too."""
+    """An open connection. Read `frames()` all the time: the answers of commands arrive there too.
 
-    def __init__(self, socket: ClientConnection, number: int, clock: Clock) -> None:
+    `request_id` is the one that it was opened with; what goes wrong on it names it.
+    """
+
+    def __init__(self, socket: ClientConnection, number: int, clock: Clock, request_id: str = "") -> None:
         self.number = number
+        self.request_id = request_id
         self._socket = socket
         self._clock = clock
         self._ids = count(1)
@@ -166,7 +199,7 @@ class Connection:
                 yield self._framed(await self._socket.recv(decode=False))
         except ConnectionClosed as end:
             self.ended = _why(end)
-            LOG.info("stream connection %d ended: %s", self.number, self.ended)
+            LOG.info("stream connection %d [%s] ended: %s", self.number, self.request_id, self.ended)
         finally:
             self._give_up()
 
@@ -189,9 +222,7 @@ class Connection:
     def _give_up(self) -> None:
         for command, future in self._waiting.values():
             if not future.done():
-                future.set_exception(
-                    Unavailable(f"the connection ended before {command} was answered", hint="Try again")
-                )
+                future.set_exception(self._ended_before(f"{command} was answered"))
                 future.exception()  # looked at, so that asyncio says nothing where nobody waits any more
         self._waiting.clear()
 
@@ -208,14 +239,23 @@ class Connection:
             async with asyncio.timeout(ANSWER):  # wait_for may forget that it was cancelled
                 answer = said(await future)
         except ConnectionClosed:
-            raise Unavailable(f"the connection ended before {command} was sent", hint="Try again") from None
+            raise self._ended_before(f"{command} was sent") from None
         except TimeoutError:
-            raise TimedOut(f"the stream did not answer {command} within {ANSWER:g} s", hint="Try again") from None
+            late = TimedOut(f"the stream did not answer {command} within {ANSWER:g} s", hint="Try again")
+            raise self.named(late) from None
         finally:
             self._waiting.pop(number, None)
         if answer.get("type") == "error":
-            raise error_of(answer, command)
+            raise self.named(error_of(answer, command))
         return answer
+
+    def named(self, error: E) -> E:
+        """The error with the request by which this connection was opened."""
+        error.request_id, error.method, error.path = self.request_id, "GET", PATH
+        return error
+
+    def _ended_before(self, what: str) -> Unavailable:
+        return self.named(Unavailable(f"the connection ended before {what}", hint="Try again"))
 
     async def ask(self, command: str, **parameters: Any) -> None:
         """Send a command whose answer is messages; where the exchange refuses it, `refusal` knows the error frame."""
@@ -229,7 +269,7 @@ class Connection:
                 msgspec.json.encode({"id": number, "cmd": command, "params": parameters}), text=True
             )
         except ConnectionClosed:
-            raise Unavailable(f"the connection ended before {command} was sent", hint="Try again") from None
+            raise self._ended_before(f"{command} was sent") from None
 
     def refusal(self, answer: dict[str, Any]) -> str:
         """The command that nobody waits for and that an error frame refuses; empty where it is another's."""

@@ -139,7 +139,8 @@ class Lifeline(AsyncSession):
                 "the stream needs a key", hint="Give credentials=kl.Credentials.from_env()", method="GET", attempts=0
             )
         self._number += 1
-        connection = await connect(self._settings.stream_url, signer, self._number, self._clock)
+        observer = self._door.observer
+        connection = await connect(self._settings.stream_url, signer, self._number, self._clock, observer)
         self._connection = connection
         self._reading = asyncio.create_task(self._read(connection))
         return connection

@@ -298,10 +298,10 @@ def lenient(row: Any) -> OrderResult:
 
 def _unknown(order: NewOrder, error: RequestError) -> OrderUnknown:
     unknown = OrderUnknown(
-        f"nobody can say whether the order is live: {error.message}",
+        f"nobody can say whether the order is live: {error.message} [request {error.request_id}]",
         hint=f"Look for client_order_id {order.client_order_id} in orders.list(ticker={order.ticker!r}) before placing it again",
     )
-    unknown.client_order_id = order.client_order_id or ""
+    unknown.client_order_id, unknown.request_id = order.client_order_id or "", error.request_id
     return unknown
 
 

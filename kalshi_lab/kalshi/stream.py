@@ -152,6 +152,7 @@ class AsyncStream(Lifeline):
         answer = said(frame.raw)
         unheard = self._connection.refusal(answer) if self._connection is not None else ""
         error = error_of(answer, unheard or channel or "a subscription")
+        error = error if self._connection is None else self._connection.named(error)
         if error.code in ENDED and channel:
             self._ended(self._subscriptions.wanted[channel], error)
         elif unheard or not answer.get("id"):

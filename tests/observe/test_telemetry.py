@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import kalshi_lab as kl
 from tests.door.raw_server import RawServer, free_port, reply
 from tests.fakes import FakeClock
+from tests.house.measures import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +152,7 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry.")))
 @pytest.mark.parametrize("case", ["installed", "absent"])
 def test_a_program_that_does_not_use_it_loads_nothing(case: str) -> None:
     """No module of OpenTelemetry is loaded by a request, whether it is installed or not."""
-    done = subprocess.run([sys.executable, "-c", NOTHING, case], capture_output=True, text=True, check=True, cwd=".")
+    done = subprocess.run([sys.executable, "-c", NOTHING, case], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
 
