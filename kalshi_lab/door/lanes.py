@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from kalshi_lab.door.guard import GuardTransport, allowed_base
+from kalshi_lab.door.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,11 +48,12 @@ class Lanes:
         """A client that nobody else uses meanwhile; closed when the block fails, kept otherwise."""
         async with self._places:
             client = self._free.pop() if self._free else self._opened()
-            try:
-                yield client
-            except BaseException:
-                await client.aclose()
-                raise
+            with quiet():
+                try:
+                    yield client
+                except BaseException:
+                    await client.aclose()
+                    raise
             self._free.append(client)
         if self._closed:
             await self.aclose()
@@ -59,8 +61,9 @@ class Lanes:
     async def aclose(self) -> None:
         """Close the connections, those in use once they are given back."""
         self._closed = True
-        while self._free:
-            await self._free.pop().aclose()
+        with quiet():
+            while self._free:
+                await self._free.pop().aclose()
 
     def _opened(self) -> httpx.AsyncClient:
         """A client that verifies certificates, follows nothing, keeps no cookie and reads no environment."""
