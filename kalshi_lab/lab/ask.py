@@ -11,8 +11,9 @@ from kalshi_lab.ingest.replay import AsyncReplay, Replay
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab import traffic
 from kalshi_lab.lab.verbs import Verbs
+from kalshi_lab.lab.wanted import wanted
 from kalshi_lab.portal import Facade, blocking, faced
-from kalshi_lab.store import queries
+from kalshi_lab.store import queries, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.book import OrderBook
     from kalshi_lab.lab.traffic import By
+    from kalshi_lab.lab.wanted import Amount
 
 
 class AsyncAsk(Verbs):
@@ -49,6 +51,35 @@ class AsyncAsk(Verbs):
     async def table(self, name: str, *, exact: bool = False) -> pl.DataFrame:
         """A whole table of the store as a frame."""
         made = await self.store.table(name)
+        return made if exact else frames.floats(made)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        status: str | None = None,
+        category: str | None = None,
+        event: str | None = None,
+        series: str | None = None,
+        min_volume: Amount | None = None,
+        max_spread: Amount | None = None,
+        limit: int | None = 20,
+        exact: bool = False,
+    ) -> pl.DataFrame:
+        """Markets, events and series of the store whose titles, subtitles, rules or tickers hold words of the query, best first.
+
+        Columns: kind (market, event, series), ticker, title, subtitle, event_ticker, series_ticker, category String; status, yes_bid,
+        yes_ask (dollars) and volume (contracts) by the last quote; close_time; score Float64 (BM25, higher is better).
+        status: a filter's word or an answer's ("open" and "active" are the same); category: a part of its name, of the market, else
+        of its event, else of its series; min_volume and max_spread (dollars): by the last quote, which must be known. With one of
+        status, min_volume or max_spread, events and series are found when one of their markets is as asked. limit None: everything.
+        Punctuation is no syntax. Raises UsageError for an empty query.
+        """
+        asked = wanted(
+            query, status=status, category=category, event=event, series=series, min_volume=min_volume, max_spread=max_spread,
+            limit=limit,
+        )  # fmt: skip
+        made = await search.search(self.store, asked, self.clock.now())
         return made if exact else frames.floats(made)
 
     async def book(self, ticker: str, at: When | None = None) -> OrderBook:
@@ -87,6 +118,7 @@ class Ask(Facade):
     quotes = blocking(AsyncAsk.quotes)
     sql = blocking(AsyncAsk.sql)
     table = blocking(AsyncAsk.table)
+    search = blocking(AsyncAsk.search)
     book = blocking(AsyncAsk.book)
     replay = faced(AsyncAsk.replay, Replay)
     stats = blocking(AsyncAsk.stats)
