@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         UnexpectedRedirect,
         UsageError,
     )
+    from kalshi_lab.explanations import explain
     from kalshi_lab.fees import FeeSchedule, OrderFees, fee
     from kalshi_lab.frames import of as frame
     from kalshi_lab.grid import Grid
@@ -84,6 +85,7 @@ _PLACES = {
         "SchemaDrift", "StalledPagination", "StoreBusy", "StoreCorrupt", "StoreError", "TimedOut", "TooLarge", "TradingError",
         "TradingOff", "Unavailable", "UnexpectedRedirect", "UsageError",
     ),
+    "explanations": ("explain",),
     "fees": ("FeeSchedule", "OrderFees", "fee"),
     "grid": ("Grid",),
     "ingest": ("Snapshot", "SyncResult"),
@@ -175,6 +177,7 @@ __all__ = [
     "below",
     "calibration",
     "charts",
+    "explain",
     "fee",
     "frame",
     "run_here",
