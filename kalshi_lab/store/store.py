@@ -32,7 +32,7 @@ T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
     "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "events", "gaps", "imported", "ledger", "lifecycle", "markets",
-    "quarantine", "quotes", "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
+    "pruned", "quarantine", "quotes", "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -40,6 +40,7 @@ SCHEMAS = (
     "bodies.sql",
     "imported.sql",
     "search.sql",
+    "pruned.sql",
 )  # version by version; a file once released is not changed any more
 READ: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -121,8 +122,9 @@ class Job:
 class Store:
     """A DuckDB file and the way in: `read` for frames, `write` for one transaction, `select` for a user's own SQL."""
 
-    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+    def __init__(self, path: Path, *, wait: float = 10.0, keep_bodies: bool = False) -> None:
         self.path = path
+        self.keep_bodies = keep_bodies  # whether loads keep the answers as received, too
         self.reached: Callable[[str], None] = (
             _nothing  # told each named point of a commit, so that tests can end the process there
         )
