@@ -13,7 +13,7 @@ LabError
 │   ├─ TimedOut (TimeoutError)        no answer within the deadline
 │   ├─ BrokenResponse                 the answer was cut or garbled on its way
 │   ├─ CircuitOpen(.until)            the host failed so often that it is left alone for a while
-│   ├─ BadPayload                     an answer that is not what the exchange's contract says
+│   ├─ BadPayload(.sha256)            an answer that is not what the exchange's contract says
 │   ├─ CursorLoop                     pages that lead back to a page already read
 │   ├─ StalledPagination              page after page without rows
 │   ├─ TooLarge                       an answer above the size that is accepted
@@ -24,7 +24,7 @@ LabError
 │   ├─ DiskFull
 │   └─ SchemaDrift                    too many rows could not be read
 ├─ UsageError (ValueError)            bad input, refused before anything was sent or written
-├─ BudgetExceeded
+├─ BudgetExceeded(.request_id .code)
 └─ TradingError
     ├─ TradingOff
     ├─ OrderRejected
@@ -153,7 +153,9 @@ class CircuitOpen(RequestError):
 
 
 class BadPayload(RequestError):
-    """The answer is not what the exchange's contract says."""
+    """The answer is not what the contract says; `sha256` is that of its body, as it was after decompression."""
+
+    sha256: str = ""
 
 
 class CursorLoop(RequestError):
@@ -199,7 +201,10 @@ class UsageError(LabError, ValueError):
 
 
 class BudgetExceeded(LabError):
-    """It would cost more than what is left of the budget."""
+    """It would cost more than what is left of the budget; where a host said so, `request_id` names the request and `code` is its word."""
+
+    request_id: str = ""
+    code: str = ""
 
 
 class TradingError(LabError):

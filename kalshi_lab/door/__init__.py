@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kalshi_lab.door.call import Call, Reply, segment
+from kalshi_lab.door.host import Host
 from kalshi_lab.door.transport import Door
 
-__all__ = ["Call", "Door", "Reply", "segment"]
+__all__ = ["Call", "Door", "Host", "Reply", "segment"]

@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.door.call import Call
+    from kalshi_lab.door.host import Host
     from kalshi_lab.settings import Settings
 
 Place = tuple[str, str]
 
 
 class Budget:
-    """The read and the write bucket of one account, in tokens; `learned` once the exchange itself said how large they are."""
+    """The read and the write bucket of one account, in tokens (one for both where `write` is None).
 
-    def __init__(self, read: tuple[float, float], write: tuple[float, float], clock: Clock) -> None:
-        self.read, self.write = Limiter(*read, clock), Limiter(*write, clock)
+    `learned` says that the host itself told how large they are.
+    """
+
+    def __init__(self, read: tuple[float, float], write: tuple[float, float] | None, clock: Clock) -> None:
+        self.read = Limiter(*read, clock)
+        self.write = self.read if write is None else Limiter(*write, clock)
         self.learned = False
         self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self._costs: dict[str, float] = {}
@@ -83,22 +88,22 @@ _shared: dict[Place, Budget] = {}
 _lock = threading.Lock()
 
 
-def budget_of(settings: Settings, key_id: str, clock: Clock, holder: object) -> Budget:
-    """The budget of `holder`, a door: the process's own for this exchange and key, or one apart for a clock that is not the machine's.
+def budget_of(host: Host, key_id: str, clock: Clock, holder: object, settings: Settings) -> Budget:
+    """The budget of `holder`, a door: the process's own for this host and key, or one apart for a clock that is not the machine's.
 
     A tier that the settings name changes the shared one, unless the exchange has said what it is.
     """
     if not isinstance(clock, SystemClock):
-        return Budget(settings.read_budget, settings.write_budget, clock)
-    where = settings.environment if settings.own_host and settings.environment != "sim" else settings.url
+        return Budget(host.read, host.write, clock)
+    key = key_id if host.by_key else ""
     with _lock:
         for place in [place for place, budget in _shared.items() if budget.idle]:
             del _shared[place]
-        budget = _shared.get((where, key_id))
+        budget = _shared.get((host.place, key))
         if budget is None:
-            budget = _shared[where, key_id] = Budget(settings.read_budget, settings.write_budget, clock)
-        elif settings.tier is not None and not budget.learned:
-            budget.read.adjust(*settings.read_budget)
-            budget.write.adjust(*settings.write_budget)
+            budget = _shared[host.place, key] = Budget(host.read, host.write, clock)
+        elif settings.tier is not None and host.write is not None and not budget.learned:
+            budget.read.adjust(*host.read)
+            budget.write.adjust(*host.write)
         budget.holders.add(holder)
         return budget

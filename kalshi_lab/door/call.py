@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -32,11 +32,11 @@ def segment(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to make: the exchange's operation name, the path below `settings.url`, and its cost in rate tokens.
+    """One request to make: the operation's name, the path below the host's address, and its cost in rate tokens.
 
     Path parameters go through `segment()`. `auth` calls are signed; `repeat` says of a write that it may be sent again although an
-    earlier attempt may have arrived; `items` are those of a batch, all of which the cost counts. Raises UsageError for a path that could
-    lead out of the API's own.
+    earlier attempt may have arrived; `items` are those of a batch, all of which the cost counts. `despite` names a key: a 5xx
+    answer whose JSON object has it is the answer that was asked for. Raises UsageError for a path that could lead out of the API's own.
     """
 
     operation: str
@@ -48,6 +48,7 @@ class Call:
     auth: bool = False
     repeat: bool = False
     items: int = 1
+    despite: str = ""
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or any(unquote(part) in _DOTS for part in self.path.split("/")):
@@ -61,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A 2xx answer with its JSON body as bytes (empty for 204 and for writes that are answered with nothing).
+    """A 2xx answer with its JSON body as bytes (empty for 204 and for writes that are answered with nothing), or one `despite` its status.
 
     `attempts` were needed, `elapsed` seconds passed since the call was made, `received_bytes` came over the wire in the
     last attempt (compressed, where it was), `at` is when the answer was complete, UTC.
@@ -69,7 +70,7 @@ class Reply:
 
     call: Call
     status: int
-    body: bytes
+    body: bytes = field(repr=False)  # a traceback shows the reprs of what its frames hold
     request_id: str
     attempts: int
     elapsed: float

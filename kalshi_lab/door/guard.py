@@ -9,10 +9,9 @@ import httpx
 
 from kalshi_lab.door.trip import Refusal
 from kalshi_lab.errors import UnexpectedRedirect
-from kalshi_lab.settings import HOSTS
 
 if TYPE_CHECKING:
-    from kalshi_lab.settings import Settings
+    from kalshi_lab.door.host import Host
 
 
 def _loopback(host: str) -> bool:
@@ -22,15 +21,15 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def allowed_base(settings: Settings) -> httpx.URL:
+def allowed_base(host: Host) -> httpx.URL:
     """The address that requests may go to; Refusal where no request may.
 
-    https to the environment's own hosts. `allow_unsafe_host` admits another host, and plain http for loopback.
+    https to one of the host's own origins. `unsafe` admits another address, and plain http for loopback.
     """
-    base = httpx.URL(settings.url)
-    known = base.host in HOSTS[settings.environment] and base.port is None
-    secure = base.scheme == "https" or (base.scheme == "http" and settings.allow_unsafe_host and _loopback(base.host))
-    if base.userinfo or not secure or not (known or settings.allow_unsafe_host):
+    base = httpx.URL(host.url)
+    origin = f"{base.scheme}://{base.host}" + (f":{base.port}" if base.port else "")
+    secure = base.scheme == "https" or (base.scheme == "http" and host.unsafe and _loopback(base.host))
+    if base.userinfo or not secure or not (origin in host.origins or host.unsafe):
         raise Refusal(UnexpectedRedirect, f"nothing is sent to {base.scheme}://{base.host}")
     return base
 

@@ -22,6 +22,7 @@ from kalshi_lab.door.quiet import quiet
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from kalshi_lab.door.host import Host
     from kalshi_lab.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,9 @@ KEPT_ALIVE = 20.0  # seconds that an idle connection is kept
 class Lanes:
     """At most `settings.max_connections` connections; the last one used is the first one used again."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, host: Host) -> None:
         self._settings = settings
-        self._base = allowed_base(settings)
+        self._base = allowed_base(host)
         self._places = asyncio.Semaphore(settings.max_connections)
         # a context that trusts nobody serves plain http as well and spares loading the authorities
         secure = self._base.scheme == "https"

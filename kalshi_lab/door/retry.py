@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from kalshi_lab.settings import Settings
 
 _SECONDS = re.compile(r"\d+(?:\.\d+)?(?:e\+?\d+)?", re.ASCII | re.IGNORECASE)
-_RETRIED = {500, 502, 503, 504, 520, 521, 522, 523, 524}  # from 520 on: a CDN's words for the same
 _HEALTHY = range(200, 300)  # a 2xx whose body was bad
 _BAD_PAYLOADS = 2  # attempts at most: what is no JSON twice is no accident
 
@@ -99,7 +98,7 @@ class Policy:
         if isinstance(error, BadPayload):
             return self.trip.attempts < _BAD_PAYLOADS
         if isinstance(error, Unavailable):
-            return error.status is None or error.status in _HEALTHY or error.status in _RETRIED
+            return error.status is None or error.status in _HEALTHY or error.status in self.trip.host.retried
         return isinstance(error, TimedOut | BrokenResponse)
 
     def wait(self, state: RetryCallState) -> float:

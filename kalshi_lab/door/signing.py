@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from kalshi_lab.errors import UsageError
 
@@ -59,6 +59,24 @@ class Signer:
         if abs(ahead) <= LARGEST:
             self.offset = ahead
         return ahead
+
+
+class KeyHeader:
+    """An API key in a header of its own, as Exa wants it; it is never shown, copied or pickled."""
+
+    __slots__ = ("_header", "_key")
+
+    def __init__(self, header: str, key: str) -> None:
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise UsageError("the API key is empty or holds characters that no key has")
+        self._header, self._key = header, key
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError("an API key is neither copied nor pickled", hint="Read it anew where it is needed")
+
+    def headers(self, _method: str, _path: str) -> dict[str, str]:
+        """The header with the key."""
+        return {self._header: self._key}
 
 
 def signer_of(settings: Settings, credentials: Credentials | None, clock: Clock) -> Signer | None:

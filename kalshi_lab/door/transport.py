@@ -7,7 +7,6 @@ import ssl
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,36 +15,27 @@ from kalshi_lab.door.body import read_body, read_error
 from kalshi_lab.door.breaker import Breaker, Resting
 from kalshi_lab.door.budget import budget_of
 from kalshi_lab.door.call import Call, Reply, segment
-from kalshi_lab.door.failures import clock_skew, from_problem, from_status, not_json
+from kalshi_lab.door.failures import from_problem
+from kalshi_lab.door.host import Host, exchange
 from kalshi_lab.door.lanes import Lanes
 from kalshi_lab.door.limiter import NoTurn
-from kalshi_lab.door.retry import Policy, Quota, asked_wait
-from kalshi_lab.door.signing import LARGEST, signer_of
+from kalshi_lab.door.retry import Policy, Quota
+from kalshi_lab.door.signing import signer_of
 from kalshi_lab.door.trip import Refusal, Trip
-from kalshi_lab.errors import (
-    AuthFailed,
-    BrokenResponse,
-    CircuitOpen,
-    RateLimited,
-    RequestError,
-    TimedOut,
-    Unavailable,
-    UsageError,
-)
+from kalshi_lab.door.verdict import OK, judged, keyless, outcome_of
+from kalshi_lab.errors import CircuitOpen, LabError, RateLimited, TimedOut, Unavailable, UsageError
 from kalshi_lab.observe import Attempt, Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.door.breaker import Outcome
+    from kalshi_lab.door.signing import KeyHeader
     from kalshi_lab.settings import Settings
 
-__all__ = ["Call", "Door", "Reply", "segment"]
+__all__ = ["Call", "Door", "Host", "Reply", "segment"]
 
-_OK = range(200, 300)
-_NO_CONTENT = 204
-_UNAUTHORIZED = 401
 _STALE = 0.25  # seconds after which paid tokens are paid anew, so that requests held up for a connection don't all leave at once
 _TOO_MANY = 429
 
@@ -55,9 +45,12 @@ class Door:
 
     Share one between all callers of a host. It may be used from several event loops, each with its own connections,
     which open at the first call; close it with `aclose()` in the loop that used it. `clock` and `observer` default to
-    the machine's clock and an observer of its own. `credentials` sign the calls that need a key, each attempt anew, for the
-    environment's own host and no other; `signer` is None where nothing is signed. The rate budget is shared by all doors of the
-    process with the same exchange, key and (the machine's) clock. `writable` says whether the families may send writes.
+    the machine's clock and an observer of its own. `host` is the exchange of the settings' environment if none is given; what the
+    settings say of times, sizes and attempts holds for every host. `credentials` sign the exchange's calls that need a key, each attempt
+    anew, and `key` is what other hosts want instead: both go to the host's own address and no other (`signer` is None where nothing is
+    signed). The rate budget is shared by all doors of the process with the same host, key and (the machine's) clock. `writable` says
+    whether the families may send writes. `advice`, where it is set, is asked once a call has failed because the host is down: what it
+    says joins the error's message.
     """
 
     def __init__(
@@ -68,13 +61,19 @@ class Door:
         observer: Observer | None = None,
         credentials: Credentials | None = None,
         writable: bool = False,
+        host: Host | None = None,
+        key: KeyHeader | None = None,
     ) -> None:
         self._settings = settings
+        self.host = host or exchange(settings)
         self.writable = writable
+        self.advice: Callable[[], Awaitable[str]] | None = None
         self._clock = clock or SystemClock()
         self.observer = observer or Observer()
         self.signer = signer_of(settings, credentials, self._clock)
-        self._budget = budget_of(settings, credentials.key_id if credentials and self.signer else "", self._clock, self)
+        self._keyed = self.signer or (key if self.host.own else None)
+        key_id = credentials.key_id if credentials and self.signer else ""
+        self._budget = budget_of(self.host, key_id, self._clock, self, settings)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._clock)
         self._quota = Quota()
         self._lock = threading.Lock()
@@ -91,7 +90,7 @@ class Door:
         read, write = self._budget.read, self._budget.write
         rest = self._breaker.rest
         return {
-            "host": urlsplit(self._settings.url).netloc,
+            "host": self.host.netloc,
             "breaker": self._breaker.state,
             "until": None if rest is None else self._clock.now() + timedelta(seconds=rest),
             "rate": read.rate,
@@ -103,35 +102,36 @@ class Door:
         }
 
     async def send(self, call: Call) -> Reply:
-        """The exchange's 2xx reply with a JSON body; every other end is an error.
+        """The host's 2xx reply with a JSON body; every other end is an error.
 
         A GET, or a write that may be repeated, that fails for a passing reason is tried again, `settings.attempts` times in
         all; another write only where the failure shows that nothing was done (a 429, a connection that was never made). After
         an ambiguous failure of a write the error says so (`may_have_happened`). `settings.deadline` seconds are for everything:
         attempts, waits between them and waits for the rate budget. A signature refused for this machine's clock is made once
-        more in the exchange's time. Calls that are still waiting when the circuit opens are not sent any more.
+        more in the host's time. Calls that are still waiting when the circuit opens are not sent any more.
 
         Raises a branch of RequestError that names the request (AuthFailed with nothing sent where a key is needed and there is
-        none), or UsageError for an address too long to send, a batch above the budget, a closed door or a sim that is not
-        running.
+        none), BudgetExceeded where the host says that the money is used up, or UsageError for an address too long to send, a
+        batch above the budget, a closed door or a sim that is not running.
         """
-        trip = Trip(call, self._address(call), self._clock, self._settings.deadline)
+        trip = Trip(call, self._address(call), self._clock, self._settings.deadline, self.host)
         self._budget.cost(call)
-        if call.auth and self.signer is None and self._settings.own_host:
-            raise _keyless(trip)
-        trip.admission = self._admitted(trip)
-        outcome: Outcome = "unknown"
+        if call.auth and self._keyed is None and self.host.own:
+            raise keyless(trip)
         try:
-            reply = await Policy(trip, self._settings, self._quota).run(self._attempt)
-            outcome = "alive"
-        except RequestError as error:
-            outcome = _outcome(error)
-            trip.doubt(error)
+            return await self._admitted(trip)
+        except (Unavailable, CircuitOpen) as error:
+            if self.advice is not None and (told := await self.advice()):
+                error.message = f"{error.message}; {told}"
+                error.args = (error.message,)
             raise
-        finally:
-            self._breaker.settle(trip.admission, outcome)
-        self._quota.refund()
-        return reply
+
+    async def once(self, call: Call, *, within: float) -> Reply:
+        """One attempt of `within` seconds at most, whatever the circuit breaker says, of which neither it nor the retry quota hears.
+
+        For what is asked because calls fail. Raises as `send`, without advice.
+        """
+        return await self._attempt(Trip(call, self._address(call), self._clock, within, self.host))
 
     async def aclose(self) -> None:
         """Close this event loop's connections; the door sends nothing afterwards."""
@@ -156,23 +156,36 @@ class Door:
 
     def _address(self, call: Call) -> httpx.URL:
         self._check_open()
-        if not self._settings.url:
+        if not self.host.url:
             raise UsageError("the sim is not running, so there is no address to send requests to")
         try:
-            return httpx.URL(self._settings.url + call.path, params=call.params or None)
+            return httpx.URL(self.host.url + call.path, params=call.params or None)
         except (httpx.InvalidURL, UnicodeError):
             message = "the parameters do not fit an address: too long, or with characters that are no text"
             raise UsageError(message, hint="Ask for fewer at once") from None
 
-    def _admitted(self, trip: Trip) -> int:
+    async def _admitted(self, trip: Trip) -> Reply:
+        """The call with all its attempts, once the circuit breaker lets it pass, which hears how it ended."""
         try:
-            return self._breaker.admit()
+            admission = trip.admission = self._breaker.admit()
         except Resting as resting:
             raise self._left_alone(trip, resting.seconds) from None
+        outcome: Outcome = "unknown"
+        try:
+            reply = await Policy(trip, self._settings, self._quota).run(self._attempt)
+            outcome = "alive" if reply.status in OK else "unknown"
+        except LabError as error:
+            outcome = outcome_of(error)
+            trip.doubt(error)
+            raise
+        finally:
+            self._breaker.settle(admission, outcome)
+        self._quota.refund()
+        return reply
 
     def _left_alone(self, trip: Trip, seconds: float) -> CircuitOpen:
         until = self._clock.now() + timedelta(seconds=seconds)
-        message = "the exchange failed so often that it is left alone for a while"
+        message = f"{self.host.name} failed so often that it is left alone for a while"
         error = trip.error(CircuitOpen, message, hint=f"Try again after {until:%H:%M:%S} UTC")
         error.until = until
         return error
@@ -186,7 +199,7 @@ class Door:
         finally:
             self._record(trip, outcome)
         self._learn(trip)
-        if isinstance(outcome, RequestError):
+        if not isinstance(outcome, Reply):
             trip.judge()
             raise outcome
         return outcome
@@ -209,10 +222,10 @@ class Door:
         bucket = self._budget.bucket(trip.call)
         if trip.status == _TOO_MANY and trip.sent_at is not None:
             bucket.penalize(sent=trip.sent_at, hold=min(trip.asked or 0.0, self._settings.longest_wait))
-        elif trip.status in _OK:
+        elif trip.status in OK:
             bucket.recover()
 
-    def _record(self, trip: Trip, outcome: Reply | RequestError | None) -> None:
+    def _record(self, trip: Trip, outcome: Reply | LabError | None) -> None:
         if trip.sent_at is None:
             return
         failed = "" if isinstance(outcome, Reply) else type(outcome).__name__ if outcome else "Cancelled"
@@ -232,7 +245,7 @@ class Door:
         )
         self.observer.record(event)
 
-    async def _exchange(self, trip: Trip) -> Reply | RequestError:
+    async def _exchange(self, trip: Trip) -> Reply | LabError:
         """One request and its answer, or what went wrong: raised here it would hold httpx's objects."""
         self._count(1)
         try:
@@ -249,11 +262,12 @@ class Door:
         finally:
             self._count(-1)
 
-    async def _answer(self, trip: Trip) -> Reply | RequestError:
+    async def _answer(self, trip: Trip) -> Reply | LabError:
         async with self._lanes().one() as client:
             if self._clock.monotonic() - trip.granted_at > _STALE:
                 await self._turn(trip)
-            self._breaker.check(trip.admission)
+            if trip.admission is not None:
+                self._breaker.check(trip.admission)
             trip.depart()
             response = await client.send(self._request(client, trip), stream=True)
             try:
@@ -262,54 +276,21 @@ class Door:
             finally:
                 trip.received_bytes = response.num_bytes_downloaded
                 await response.aclose()
-        return self._judged(trip, response.headers, body)
+        return judged(trip, response.headers, body, self.signer)
 
     async def _body(self, response: httpx.Response) -> bytes:
-        if response.status_code not in _OK:
+        if response.status_code not in OK:
             return await read_error(response)
         return await read_body(response, raw_cap=self._settings.raw_cap, body_cap=self._settings.body_cap)
-
-    def _judged(self, trip: Trip, headers: httpx.Headers, body: bytes) -> Reply | RequestError:
-        if trip.status not in _OK:
-            trip.asked = asked_wait(headers.get("retry-after", ""), headers.get("date", ""), self._clock.now())
-            return self._skewed(trip, headers) or from_status(trip, body)
-        if body or (trip.call.method == "GET" and trip.status != _NO_CONTENT):  # a write may have nothing to say
-            error = not_json(trip, headers.get("content-type", ""), body)
-            if error is not None:
-                return error
-        return self._reply(trip, body)
-
-    def _skewed(self, trip: Trip, headers: httpx.Headers) -> RequestError | None:
-        """The error for a 401 that is this machine's clock's fault; the trip learns whether another try is worth it."""
-        if trip.status != _UNAUTHORIZED or self.signer is None or not trip.call.auth:
-            return None
-        took = self._clock.monotonic() - (trip.sent_at or trip.queued_at)
-        ahead = self.signer.correct(headers.get("date", ""), used=trip.offset, took=took)
-        if trip.resigned:
-            return clock_skew(trip, self.signer.offset if ahead is None else ahead, again=True)
-        trip.resign = ahead is not None and abs(ahead) <= LARGEST
-        return None if ahead is None else clock_skew(trip, ahead, again=False)
-
-    def _reply(self, trip: Trip, body: bytes) -> Reply:
-        return Reply(
-            call=trip.call,
-            status=trip.status or 0,
-            body=body,
-            request_id=trip.request_id,
-            attempts=trip.attempts,
-            elapsed=trip.elapsed,
-            received_bytes=trip.received_bytes,
-            at=self._clock.now(),
-        )
 
     def _request(self, client: httpx.AsyncClient, trip: Trip) -> httpx.Request:
         """The request of one attempt, signed now where it needs a key."""
         headers = {"X-Request-Id": trip.request_id}
         if trip.call.body is not None:
             headers["Content-Type"] = "application/json"
-        if trip.call.auth and self.signer is not None:
-            trip.offset = self.signer.offset
-            headers |= self.signer.headers(trip.call.method, trip.url.raw_path.partition(b"?")[0].decode("ascii"))
+        if trip.call.auth and self._keyed is not None:
+            trip.offset = self.signer.offset if self.signer else 0.0
+            headers |= self._keyed.headers(trip.call.method, trip.url.raw_path.partition(b"?")[0].decode("ascii"))
         return client.build_request(trip.call.method, trip.url, headers=headers, content=trip.call.body)
 
     def _lanes(self) -> Lanes:
@@ -318,7 +299,7 @@ class Door:
         loop = asyncio.get_running_loop()
         lanes = self._opened.get(loop)
         if lanes is None:
-            lanes = Lanes(self._settings)
+            lanes = Lanes(self._settings, self.host)
             with self._lock:
                 kept = {one: held for one, held in self._opened.items() if not one.is_closed()}
                 self._opened = kept | {loop: lanes}
@@ -331,15 +312,3 @@ class Door:
     def _count(self, change: int) -> None:
         with self._lock:
             self._open += change
-
-
-def _keyless(trip: Trip) -> AuthFailed:
-    message = f"{trip.call.operation} needs a key, and this client has none"
-    return trip.error(AuthFailed, message, hint="Give one: kl.Kalshi(credentials=kl.Credentials.from_env())")
-
-
-def _outcome(error: RequestError) -> Outcome:
-    """What a failed call says of the host: an answer of any kind shows that it lives."""
-    if isinstance(error, Unavailable | TimedOut | BrokenResponse):
-        return "failed" if error.attempts else "unknown"
-    return "unknown" if error.status is None else "alive"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.door.call import Call
+    from kalshi_lab.door.host import Host
 
 E = TypeVar("E", bound=errors.RequestError)
 _REFUSALS = {3, 4}  # hundreds of the statuses that say that nothing was done
@@ -27,9 +28,9 @@ HINTS: dict[type[errors.RequestError], str] = {
     errors.Unavailable: "Try again later",
     errors.TimedOut: "Try again, or allow more time with the settings deadline and read_timeout",
     errors.BrokenResponse: "Try again",
-    errors.BadPayload: "Try again later; if it stays, the exchange has changed its answers",
+    errors.BadPayload: "Try again later; if it stays, {host} has changed its answers",
     errors.TooLarge: "Ask for less at once, or raise raw_cap and body_cap in the settings",
-    errors.UnexpectedRedirect: "Check base_url; requests go to the exchange's own address only",
+    errors.UnexpectedRedirect: "Check the address in the settings; requests go to {host}'s own only",
 }
 
 
@@ -44,19 +45,20 @@ class Refusal(Exception):  # noqa: N818 - never leaves the door: it becomes the 
 
 @dataclass(slots=True)
 class Trip:
-    """A call, its full address, its clock and deadline (seconds), and what has happened to it so far."""
+    """A call, its full address, its clock, deadline (seconds) and host, and what has happened to it so far."""
 
     call: Call
     url: httpx.URL
     clock: Clock
     deadline: float
+    host: Host
     request_id: str = field(default_factory=new_request_id)
-    admission: int = 0
+    admission: int | None = None  # None: sent whatever the circuit breaker says
     attempts: int = 0
     status: int | None = None
     received_bytes: int = 0
     asked: float | None = None  # seconds that the last answer asked to wait
-    arrived: bool = False  # whether the last attempt may have reached the exchange
+    arrived: bool = False  # whether the last attempt may have reached the host
     unsure: bool = False  # whether an attempt may have been carried out although no answer said so
     offset: float = 0.0  # seconds by which the last signature's time differed from this machine's
     resign: bool = False  # whether the next attempt is the one that a corrected clock is worth
@@ -101,9 +103,9 @@ class Trip:
         refused = self.status is not None and self.status // 100 in _REFUSALS
         self.unsure |= self.arrived and not refused
 
-    def doubt(self, error: errors.RequestError) -> None:
+    def doubt(self, error: errors.LabError) -> None:
         """Say on the error of a write that it may have happened all the same, where that is so."""
-        if self.unsure and self.call.method != "GET":
+        if self.unsure and self.call.method != "GET" and isinstance(error, errors.RequestError):
             error.may_have_happened = True
             error.hint = "It may have been carried out all the same: look before you send it again"
 
@@ -111,7 +113,7 @@ class Trip:
         """An error of this kind that says which request it was."""
         return kind(
             message,
-            hint=hint or HINTS.get(kind, ""),
+            hint=hint or HINTS.get(kind, "").format(host=self.host.name),
             request_id=self.request_id,
             method=self.call.method,
             path=self.call.path,

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from kalshi_lab.door import Call, segment
 from kalshi_lab.door.guard import GuardTransport, allowed_base
+from kalshi_lab.door.host import exchange
 from kalshi_lab.door.trip import Refusal
 from kalshi_lab.errors import UnexpectedRedirect, UsageError
 from kalshi_lab.settings import HOSTS, Settings
@@ -137,10 +138,10 @@ def test_where_requests_may_go(url: str, unsafe: bool, environment: str, allowed
     given: dict[str, object] = {"environment": environment, "base_url": url, "allow_unsafe_host": unsafe}
     settings = Settings(**given)
     if allowed:
-        assert str(allowed_base(settings)) == settings.url
+        assert str(allowed_base(exchange(settings))) == settings.url
     else:
         with pytest.raises(Refusal):
-            allowed_base(settings)
+            allowed_base(exchange(settings))
         error = Sent(url, environment=environment, allow_unsafe_host=unsafe).error
         assert isinstance(error, UnexpectedRedirect)
 
@@ -150,7 +151,7 @@ def test_settings_that_slipped_past_their_check_are_refused_too(url: str) -> Non
     """The door checks the host itself, even where Settings' own check was gone round."""
     settings = Settings(environment="prod").model_copy(update={"base_url": url})
     with pytest.raises(Refusal):
-        allowed_base(settings)
+        allowed_base(exchange(settings))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
