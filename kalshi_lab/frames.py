@@ -8,6 +8,7 @@ nulls stay, and only a row without its key or with an unreadable number is put a
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from dataclasses import dataclass, field
 from itertools import chain
@@ -22,6 +23,7 @@ from kalshi_lab.models.fields import NUMBERS, READERS, Column, Record, columns, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+log = logging.getLogger(__name__)
 PRICE, COUNT, MONEY, TIME = pl.Decimal(9, 6), pl.Decimal(18, 2), pl.Decimal(18, 6), pl.Datetime("us", "UTC")
 DTYPES: dict[str, pl.DataType] = {
     "key": pl.String(),
@@ -183,7 +185,15 @@ def _careful(record: type[Record], raw: msgspec.Raw, context: Mapping[str, objec
     values = [_take(left, column) for column in columns(record)]
     for name in record.apart:
         left.pop(name, None)
+    for name in left:
+        tell_new(record, name)
     return [*values, msgspec.json.encode(left, order="sorted").decode() if left else None]
+
+
+@functools.cache
+def tell_new(record: type[Record], name: str) -> None:
+    """Warn of a field that the table does not know, once for each in a process; its values are kept in `extra`."""
+    log.warning("%s has a new field %.80r, which is kept in `extra`", record.__name__, name)
 
 
 def _take(left: dict[str, Any], column: Column) -> Any:

@@ -73,6 +73,9 @@ class Settings(BaseModel):
     body_cap: int = Field(default=64 * MIB, gt=0, description="largest body after decompression")
     breaker_failures: int = Field(default=8, ge=1, description="failures in a row after which a host is left alone")
     breaker_rest: float = Field(default=20.0, gt=0, description="how long it is left alone")
+    keep_bodies: bool = Field(
+        default=False, description="keep the answers of sync and snapshot as received, for reparse(bodies=True)"
+    )
     store_wait: float = Field(
         default=10.0, gt=0, description="how long to wait for another process that holds the store"
     )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kalshi_lab.store import writes
+from kalshi_lab.ingest.drift import check
+from kalshi_lab.store import bodies, writes
 from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.queries import last_run
 from kalshi_lab.store.store import fetch
@@ -86,6 +87,7 @@ class _Item:
     arrived: Arrived
     decoded: Decoded
     sha256: str
+    body: bodies.Body | None = None
 
 
 @dataclass
@@ -130,6 +132,7 @@ class Load:
                 task.result()
         if not self._marked:
             await self.store.write(partial(self._mark, now=self.clock.now()))
+        await check(self.store, self.dataset, self.run_id, self.done.received, self.done.quarantined)
         return self.done
 
     async def _until_walked(self, walking: Sequence[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:
@@ -158,7 +161,9 @@ class Load:
                 page += 1
                 decoding = asyncio.to_thread(walk.decode, arrived)
                 decoded, digest = await asyncio.gather(decoding, asyncio.to_thread(_sha256, arrived.reply.body))
-                await self._queue.put(_Item(walk, page, arrived, decoded, digest))
+                kept = self.store.keep_bodies
+                body = await asyncio.to_thread(bodies.of, arrived.reply, walk.name, page) if kept else None
+                await self._queue.put(_Item(walk, page, arrived, decoded, digest, body))
 
     async def _write_all(self) -> None:
         """Write pages until the end comes; the file stays open only for pages that are waiting already, and not for long."""
@@ -229,6 +234,8 @@ class Load:
             for raw, reason in item.decoded.refused
         ]
         writes.put_aside(connection, aside)
+        found = [item.body for item in items if item.body is not None]
+        bodies.keep(connection, (self.run_id, self.dataset, self.scope), found, now)
         return pages
 
     def _rows(self, connection: Connection, items: Sequence[_Item], now: datetime) -> dict[int, int]:

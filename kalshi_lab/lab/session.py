@@ -68,7 +68,9 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         self.kalshi = AsyncKalshi(
             self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
         )
-        self.store = Store(self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait)
+        self.store = Store(
+            self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait, keep_bodies=self.settings.keep_bodies
+        )
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._recordings: WeakSet[AsyncRecording] = WeakSet()
 

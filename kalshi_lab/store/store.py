@@ -32,7 +32,7 @@ T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
     "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "events", "gaps", "imported", "ledger", "lifecycle", "markets",
-    "pruned", "quarantine", "quotes", "recordings", "results", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
+    "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
