@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from kalshi_lab.clock import between
 from kalshi_lab.ingest import history
 from kalshi_lab.ingest.recorded_markets import CHANNELS, wanted
 from kalshi_lab.ingest.recorder import AsyncRecording, Recording
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
+from kalshi_lab.kalshi.params import filtered
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
+from kalshi_lab.store import export as exports
+from kalshi_lab.store.files import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from os import PathLike
+
+    import polars as pl
 
     from kalshi_lab.clock import When
     from kalshi_lab.ingest.history import SyncResult
@@ -72,6 +79,30 @@ class AsyncKeep(Verbs):
         )  # fmt: skip
         return await history.sync(self.kalshi, self.store, self.clock, ask, resume=resume, progress=progress)
 
+    async def export(
+        self,
+        path: str | PathLike[str],
+        dataset: str,
+        *,
+        format: Literal["parquet", "csv"] | None = None,  # noqa: A002 - the field's word
+        since: When | None = None,
+        until: When | None = None,
+        series: str | None = None,
+    ) -> pl.DataFrame:
+        """Write a table of the store as files for other tools; a frame of what was written: file, rows, bytes.
+
+        format: csv where the path ends in .csv and nothing else is said, else parquet. parquet: `path` is the folder of a lake,
+        `<path>/trades/date=2026-11-22/series=KXHIGHNY/trades.parquet`, sorted by ticker and time; only what changed since the last
+        export is written, in whole UTC days. csv: `path` is the file, written anew, exactly [since, until), safe to open as a
+        spreadsheet: a text that begins like a formula gets an apostrophe. Decimals are exact and times UTC in both. A file takes its
+        place whole; one that was there stands until then. Files of what the store no longer holds stay. Raises UsageError for an odd
+        path, a dataset or a choice that there is not, DiskFull, StoreError.
+        """
+        first, last = between(since, until, now=self.clock.now())
+        what = exports.chosen(dataset, first, last, filtered(series, "series"))
+        place = checked(path, "path")
+        return await exports.export(self.store, place, what, format or ("csv" if place.suffix == ".csv" else "parquet"))
+
     def record(
         self,
         *,
@@ -104,4 +135,5 @@ class Keep(Facade):
 
     snapshot = blocking(AsyncKeep.snapshot)
     sync = blocking(AsyncKeep.sync)
+    export = blocking(AsyncKeep.export)
     record = faced(AsyncKeep.record, Recording)
