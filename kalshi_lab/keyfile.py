@@ -61,7 +61,7 @@ def _names_a_file(text: str) -> bool:
 
 
 def file_bytes(path: Path, what: str, *, private: bool = True) -> bytes | UsageError:
-    """What a file holds, if it is a plain file that (for a private one) nobody else on this machine can read."""
+    """What a file holds, if it is a plain file that (for a private one) nobody else can read, nor will in a repository."""
     try:
         path = path.expanduser()
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -71,7 +71,7 @@ def file_bytes(path: Path, what: str, *, private: bool = True) -> bytes | UsageE
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             return UsageError(f"the {what} {path} is no file", hint="Give the path of the file itself")
-        if private and (problem := _readable_by_others(path, what, found.st_mode)):
+        if private and (problem := _exposed(path, what, found.st_mode)):
             return problem
         if found.st_size > _LARGEST:
             return UsageError(f"the {what} {path} is larger than any key", hint=DOWNLOAD)
@@ -80,11 +80,14 @@ def file_bytes(path: Path, what: str, *, private: bool = True) -> bytes | UsageE
         os.close(handle)
 
 
-def _readable_by_others(path: Path, what: str, mode: int) -> UsageError | None:
+def _exposed(path: Path, what: str, mode: int) -> UsageError | None:
     if os.name != "posix":
         return None
+    if path.is_symlink():
+        log.warning("the %s %s is a link; what it leads to is %s", what, path, path.resolve())
     if any((folder / ".git").exists() for folder in path.resolve().parents):
-        log.warning("the %s %s lies in a git work tree, from where it is easily published", what, path)
+        said = f"the {what} {path} lies in a git work tree, from where it is easily published"
+        return UsageError(said, hint="Move it out of the repository, to a folder that only you can read")
     if not mode & _OTHERS:
         return None
     said = f"the {what} {path} can be read by others on this machine (mode {stat.S_IMODE(mode):o})"

@@ -18,6 +18,9 @@ _STYLE = (
 )
 
 
+LONGEST = 20_000  # characters of one text from outside that are shown
+
+
 class Html(str):
     """Markup that was built here and may be embedded as it is."""
 
@@ -25,10 +28,15 @@ class Html(str):
 
 
 def esc(value: object) -> Html:
-    """Text made safe for element content and attributes; control and direction-changing characters are shown, not obeyed."""
+    """Text made safe for element content and attributes; control and direction-changing characters are shown, not obeyed.
+
+    Of a text longer than 20,000 characters the beginning is shown, and how much more there is.
+    """
     if isinstance(value, Html):
         return value
     text = "" if value is None else str(value)
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} \u2026 and {len(text) - LONGEST:,} characters more"
     shown = "".join(
         c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf"} else f"\\u{ord(c):04x}" for c in text
     )

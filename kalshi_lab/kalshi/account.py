@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, get_args
 
-from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.errors import BadPayload, UsageError, one_of
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family
 from kalshi_lab.kalshi.operations import call, table
@@ -89,7 +89,11 @@ class AsyncApiKeys(Family):
     ) -> NewApiKey:
         """Let the exchange make a pair of keys; the private one is in the answer, this once. Keep it in a file of your own."""
         sent = _key_body(name, scopes, subaccount, subtrader, key_type=one_of("key_type", key_type, get_args(KEY_TYPE)))
-        return await self._object(NewApiKey, call("generate_api_key", body=sent))
+        try:
+            return await self._object(NewApiKey, call("generate_api_key", body=sent))
+        except BadPayload as error:
+            unread = error
+        raise unread.with_traceback(None)  # its frames hold the answer, and so the key
 
     async def delete(self, api_key_id: str) -> None:
         """Revoke a key."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from kalshi_lab import markup
+from kalshi_lab.errors import UsageError
 from kalshi_lab.models.fields import (
     Count,
     Flag,
@@ -21,6 +22,9 @@ from kalshi_lab.models.fields import (
     key,
     wire,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Bucket(Record):
@@ -112,6 +116,14 @@ class NewApiKey(Record):
 
     def __repr__(self) -> str:
         return f"<NewApiKey {self.api_key_id}>"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield "api_key_id", self.api_key_id
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UsageError(
+            "a new key is not pickled, so that it is written nowhere by accident", hint="Keep its PEM text in a file"
+        )
 
     def _repr_html_(self) -> str:
         return markup.card("A new API key", {"id": self.api_key_id, "type": self.key_type, "warning": self.warning})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 V = TypeVar("V")
+LONGEST_SHOWN = 100  # characters of a value in a repr
 _OFFSET_TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
@@ -176,7 +177,7 @@ class Record(BaseModel):
     def __repr__(self) -> str:
         table = columns(type(self))
         keys = [column.name for column in table if column.required] or [column.name for column in table[:3]]
-        return f"<{type(self).__name__} {' '.join(str(getattr(self, name)) for name in keys)}>"
+        return f"<{type(self).__name__} {' '.join(_short(getattr(self, name)) for name in keys)}>"
 
     def __str__(self) -> str:
         return repr(self)
@@ -185,6 +186,12 @@ class Record(BaseModel):
         title = (getattr(self, self.title_field, None) if self.title_field else None) or repr(self)
         facts = {name: value for name, value in self if value not in (None, "", (), {})}
         return markup.card(title, facts)
+
+
+def _short(value: object) -> str:
+    """A value on one line of a repr, whatever the exchange put into it."""
+    text = str(value)[:LONGEST_SHOWN]
+    return text if text.isprintable() else repr(text)
 
 
 @functools.cache

@@ -32,8 +32,8 @@ def named(name: str) -> Path:
 def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool = True) -> Path:
     """Execute a notebook with parameters in a fresh kernel and keep the result as `out/<name>.ipynb`; its path.
 
-    Raises UsageError for a parameter that the notebook does not declare, before anything runs, and LabError for a cell that fails,
-    with what it said; the executed part is kept then too.
+    Raises UsageError for a parameter that the notebook does not declare and for a folder with braces in its name, before anything runs,
+    and LabError for a cell that fails, with what it said; the executed part is kept then too.
     """
     papermill = _papermill()
     source = named(name)
@@ -41,6 +41,8 @@ def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool =
     for parameter in parameters:
         if parameter not in declared:
             raise unknown("parameter", parameter, declared)
+    if {"{", "}"} & set(str(out)):
+        raise UsageError(f"the folder {out} has braces in its name", hint="They would be filled in with parameters")
     target = out / source.name
     try:
         papermill.execute_notebook(

@@ -256,8 +256,28 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "kalshi-prod.pem").stat().st_mode) == 0o600
 
 
-def test_a_key_in_a_git_work_tree_is_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """S2: it works, with a warning in the log."""
-    (tmp_path / ".git").mkdir()
-    kl.Credentials(KEY_ID, kept(tmp_path, pem("ed25519")))
-    assert "git work tree" in caplog.text
+@pytest.mark.skipif(os.name != "posix", reason="as above")
+def test_a_key_in_a_git_work_tree_is_refused(tmp_path: Path) -> None:
+    """S2: neither a key file nor a .env file with a key in it is read from where it is easily published; one that names a file is."""
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    inside = kept(tmp_path / "repository", pem("ed25519"))
+    with pytest.raises(kl.UsageError, match="lies in a git work tree"):
+        kl.Credentials(KEY_ID, inside)
+    dotenv = tmp_path / "repository" / ".env"
+    text = pem("ed25519").decode().replace("\n", "\\n")
+    dotenv.write_text(f'KALSHI_KEY_ID=a\nKALSHI_PRIVATE_KEY="{text}"\n')
+    dotenv.chmod(0o600)
+    with pytest.raises(kl.UsageError, match="lies in a git work tree"):
+        kl.Credentials.from_env("prod", dotenv=dotenv)
+    outside = kept(tmp_path, pem("ed25519"))
+    dotenv.write_text(f"KALSHI_KEY_ID=a\nKALSHI_PRIVATE_KEY_PATH={outside}\n")
+    assert kl.Credentials.from_env("prod", dotenv=dotenv).kind == "ed25519"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="as above")
+def test_a_link_to_elsewhere_is_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """S2: a link to a key works, and the log says where it leads."""
+    link = tmp_path / "link.pem"
+    link.symlink_to(kept(tmp_path, pem("ed25519")))
+    assert kl.Credentials(KEY_ID, link).kind == "ed25519"
+    assert "is a link" in caplog.text
