@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,12 +24,16 @@ import polars.selectors as cs
 
 from kalshi_lab.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, UsageError, unknown
 from kalshi_lab.store.arrow import Arrow
+from kalshi_lab.store.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
+    from kalshi_lab.store.journal import Entry
+
 T = TypeVar("T")
+Noted = Callable[[T], "Sequence[Entry]"]
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
     "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "events", "gaps", "imported", "ledger", "lifecycle", "markets",
@@ -128,6 +133,7 @@ class Store:
         self.reached: Callable[[str], None] = (
             _nothing  # told each named point of a commit, so that tests can end the process there
         )
+        self._journal = Journal(path)
         self._wait = wait
         self._ready = False
         with _GATES_LOCK:
@@ -142,9 +148,16 @@ class Store:
         """The rows of a query as an exact frame, times in UTC."""
         return await self._away(lambda job: self._read(job, sql, parameters))
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do work inside one transaction: all of it is kept, or nothing."""
-        return await self._away(lambda job: self._write(job, work))
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """Ask several questions of one state; who wants to write waits meanwhile."""
+        return await self._away(lambda job: self._look(job, work))
+
+    async def write(self, work: Callable[[Connection], T], noted: Noted[T] | None = None) -> T:
+        """Do work inside one transaction: all of it is kept, or nothing.
+
+        `noted` makes of what the work gave the lines that the journal takes once the transaction is committed, before anybody is told.
+        """
+        return await self._away(lambda job: self._write(job, work, noted))
 
     @asynccontextmanager
     async def burst(self) -> AsyncIterator[Burst]:
@@ -197,20 +210,32 @@ class Store:
         with self._gate.enter(write=False), self._open(job, read_only=True) as connection, told(sql):
             return fetch(connection, sql, parameters)
 
-    def _write(self, job: Job, work: Callable[[Connection], T]) -> T:
+    def _look(self, job: Job, work: Callable[[Connection], T]) -> T:
+        self._prepare(job)
+        with self._gate.enter(write=False), self._open(job, read_only=True) as connection, told():
+            return work(connection)
+
+    def _write(self, job: Job, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
         self._prepare(job)
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
-            return in_transaction(connection, work, self.reached)
+            return self._kept(connection, work, noted)
+
+    def _kept(self, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
+        done = in_transaction(connection, work, self.reached)
+        if noted is not None:
+            self._journal.add(noted(done))
+            self.reached("journalled")
+        return done
 
     def _hold(self, job: Job, held: ExitStack) -> Connection:
         self._prepare(job)
         held.enter_context(self._gate.enter(write=True))
         return held.enter_context(self._open(job, read_only=False))
 
-    def _within(self, job: Job, connection: Connection, work: Callable[[Connection], T]) -> T:
+    def _within(self, job: Job, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
         job.holds(connection)
         with told():
-            return in_transaction(connection, work, self.reached)
+            return self._kept(connection, work, noted)
 
     def _prepare(self, job: Job) -> None:
         """Make the folder, the file and its tables, once."""
@@ -218,7 +243,7 @@ class Store:
             return
         make_folder(self.path.parent)
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
-            in_transaction(connection, _create, self.reached)
+            in_transaction(connection, create, self.reached)
         self._ready = True
 
     @contextmanager
@@ -233,11 +258,39 @@ class Store:
             connection.close()
 
     def _connect(self, job: Job, read_only: bool) -> Connection:
-        """Open the file, waiting for another process with growing, jittered pauses up to the bound."""
+        """Open the file, and once more where another took its name meanwhile, as a vacuum or a restore does."""
+        while True:
+            before = self._identity()
+            connection = self.patiently(
+                job, lambda: duckdb.connect(str(self.path), read_only=read_only, config=READ if read_only else WRITE)
+            )
+            if before in {None, self._identity()}:
+                return connection
+            connection.close()
+
+    def _identity(self) -> int | None:
+        """Which file has the name; looking at it does not open it."""
+        with suppress(OSError):
+            return self.path.stat().st_ino
+        return None
+
+    def checkpoint(self, job: Job) -> None:
+        """Write what the log holds into the file."""
+        with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
+            connection.execute("CHECKPOINT")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else in this process has the file open."""
+        with self._gate.enter(write=True):
+            yield
+
+    def patiently(self, job: Job, attempt: Callable[[], T]) -> T:
+        """Try to open the file, waiting for another process with growing, jittered pauses up to the bound."""
         pause, end = 0.002, time.monotonic() + self._wait
         while True:
             try:
-                return duckdb.connect(str(self.path), read_only=read_only, config=READ if read_only else WRITE)
+                return attempt()
             except duckdb.Error as error:
                 if LOCKED not in str(error) or time.monotonic() > end or job.stopped.is_set():
                     raise opening_error(error, self.path, self._wait) from None
@@ -256,13 +309,13 @@ class Burst:
         self._connection = connection
         self._thread = thread
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do work inside one transaction: all of it is kept, or nothing."""
+    async def write(self, work: Callable[[Connection], T], noted: Noted[T] | None = None) -> T:
+        """Do work inside one transaction: all of it is kept, or nothing; `noted` as in `Store.write`."""
         store = self._store
-        return await store._away(lambda job: store._within(job, self._connection, work), self._thread)  # noqa: SLF001 - its own
+        return await store._away(lambda job: store._within(job, self._connection, work, noted), self._thread)  # noqa: SLF001 - its own
 
 
-def _create(connection: Connection) -> None:
+def create(connection: Connection) -> None:
     """The tables of every version that this file does not have yet; the first version made the file."""
     made = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'").fetchall()
     version = "SELECT value FROM meta WHERE key = 'schema_version'"
