@@ -33,6 +33,7 @@ from kalshi_lab.errors import (
 )
 
 if TYPE_CHECKING:
+    from kalshi_lab.door.call import Call
     from kalshi_lab.door.trip import Trip
 
 _BY_STATUS: dict[int, type[RequestError]] = {
@@ -48,6 +49,7 @@ _EDGE = 256
 LONGEST_TEXT = 300
 _SHOWN = 200
 _SECRET = re.compile(r"[A-Za-z0-9+/=_-]{20,}|[\w.+-]+@[\w-]+\.[\w.-]+")  # keys, signatures, ids, addresses
+_CUT = re.compile(r"[A-Za-z0-9+/=_.@-]+$")
 
 
 def from_status(trip: Trip, body: bytes) -> LabError:
@@ -112,16 +114,24 @@ def plain(text: str) -> str:
     return "".join(letter for letter in line if letter.isprintable())[:LONGEST_TEXT]
 
 
-def seen(body: bytes) -> tuple[str, str]:
-    """What may be shown of a body that nobody understands: its SHA-256, and its first 200 characters, what could be a secret masked."""
-    text = plain(body[:LONGEST_TEXT].decode("utf-8", "backslashreplace"))[:_SHOWN]
-    return hashlib.sha256(body).hexdigest(), _SECRET.sub("***", text)
+def seen(call: Call, body: bytes) -> tuple[str, str]:
+    """What is said of a body that nobody understands, for an error's message, and the body's SHA-256.
+
+    Its first 200 characters, with masks for what could be a secret, or part of one that is cut off there; nothing of it where a key was
+    needed to ask.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    if call.auth:
+        return f"its SHA-256 is {digest}", digest
+    text = plain(body[:_SHOWN].decode("utf-8", "backslashreplace"))
+    begins = _SECRET.sub("***", _CUT.sub("***", text) if len(body) > _SHOWN else text)
+    return f"it begins {begins!r} and its SHA-256 is {digest}", digest
 
 
 def bad_payload(trip: Trip, why: str, body: bytes) -> BadPayload:
     """The error for a complete answer that is not what it should be."""
-    digest, begins = seen(body)
-    error = trip.error(BadPayload, f"{why}; it begins {begins!r} and its SHA-256 is {digest}")
+    told, digest = seen(trip.call, body)
+    error = trip.error(BadPayload, f"{why}; {told}")
     error.sha256 = digest
     return error
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.door.breaker import Outcome
     from kalshi_lab.door.signing import KeyHeader
+    from kalshi_lab.errors import RequestError
     from kalshi_lab.settings import Settings
 
 __all__ = ["Call", "Door", "Host", "Reply", "segment"]
@@ -67,7 +68,7 @@ class Door:
         self._settings = settings
         self.host = host or exchange(settings)
         self.writable = writable
-        self.advice: Callable[[], Awaitable[str]] | None = None
+        self.advice: Callable[[RequestError], Awaitable[str]] | None = None
         self._clock = clock or SystemClock()
         self.observer = observer or Observer()
         self.signer = signer_of(settings, credentials, self._clock)
@@ -121,7 +122,7 @@ class Door:
         try:
             return await self._admitted(trip)
         except (Unavailable, CircuitOpen) as error:
-            if self.advice is not None and (told := await self.advice()):
+            if self.advice is not None and (told := await self.advice(error)):
                 error.message = f"{error.message}; {told}"
                 error.args = (error.message,)
             raise

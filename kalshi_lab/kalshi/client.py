@@ -19,6 +19,7 @@ from kalshi_lab.kalshi.historical import AsyncHistorical, Historical
 from kalshi_lab.kalshi.incentive_programs import AsyncIncentivePrograms, IncentivePrograms
 from kalshi_lab.kalshi.live import Stream
 from kalshi_lab.kalshi.live_data import AsyncLiveData, LiveDataFamily
+from kalshi_lab.kalshi.maintenance import Timetable
 from kalshi_lab.kalshi.markets import AsyncMarkets, Markets
 from kalshi_lab.kalshi.milestones import AsyncMilestones, Milestones
 from kalshi_lab.kalshi.multivariate import AsyncMultivariate, Multivariate
@@ -65,6 +66,7 @@ class AsyncKalshi(AsyncSession):
         self.observer = Observer()
         self.door = Door(self.settings, credentials=credentials, writable=writable, clock=clock, observer=self.observer)
         self._machine = machine
+        self.door.advice = Timetable(self.door, self.clock, machine)
         self._streams: WeakSet[AsyncStream] = WeakSet()
         self.exchange = AsyncExchange(self.door, self.clock)
         self.series = AsyncSeriesFamily(self.door, self.clock)

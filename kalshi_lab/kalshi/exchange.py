@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family
 from kalshi_lab.kalshi.operations import call
@@ -14,8 +16,8 @@ class AsyncExchange(Family):
     """Whether the exchange trades, and when, and what it takes for it."""
 
     async def status(self) -> ExchangeStatus:
-        """Whether the exchange is up and trading, as a whole and by shard."""
-        return await self._object(ExchangeStatus, call("get_exchange_status"))
+        """Whether the exchange is up and trading, as a whole and by shard; also where it answers 500, 503 or 504 with its status."""
+        return await self._object(ExchangeStatus, replace(call("get_exchange_status"), despite="exchange_active"))
 
     async def schedule(self) -> Schedule:
         """Regular sessions (HH:MM, Eastern time) and planned pauses."""

@@ -9,7 +9,7 @@ import msgspec
 from kalshi_lab import frames
 from kalshi_lab.errors import BadPayload, TradingOff
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, unread
+from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, doubled, unread
 from kalshi_lab.models.fields import Record
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kalshi_lab.door import Call, Door, Reply
 
 R = TypeVar("R", bound=Record)
+_STRICT = 65_536  # bytes: objects, not lists; up to here a key that stands twice is looked for
 
 
 class Family:
@@ -75,6 +76,8 @@ def envelope(reply: Reply, *required: str) -> dict[str, Any]:
         found = msgspec.json.decode(reply.body)
     except (ValueError, RecursionError) as error:
         raise bad_payload(reply, str(error)) from None
+    if len(reply.body) <= _STRICT and (names := doubled(reply.body)):
+        raise bad_payload(reply, f"{names[0]!r} stands in one object twice")
     missing = [key for key in required if key and (not isinstance(found, dict) or key not in found)]
     if missing or not isinstance(found, dict):
         raise bad_payload(reply, f"no {missing[0]!r} in it" if missing else "no object")

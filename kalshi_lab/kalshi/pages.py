@@ -6,6 +6,8 @@ The next page is in flight while this one is decoded, since its cursor is cut ou
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -13,6 +15,7 @@ import msgspec
 import polars as pl
 
 from kalshi_lab import frames
+from kalshi_lab.door.failures import seen
 from kalshi_lab.errors import BadPayload, CursorLoop, StalledPagination
 from kalshi_lab.models.fields import Record, columns
 from kalshi_lab.portal import Facade, faced
@@ -269,6 +272,7 @@ def paged(method: Callable[Concatenate[Any, P], AsyncPages[R]]) -> faced[P, Page
 
 def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
     """A page as an exact frame; BadPayload where it is no page of this listing."""
+    _check_once(reply, listing.key)
     try:
         return frames.decode(listing.record, reply.body, listing.key)
     except (ValueError, RecursionError, BadPayload) as error:
@@ -276,10 +280,32 @@ def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
 
 
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
+    _check_once(reply, listing.key)
     try:
         return frames.objects(listing.record, reply.body, listing.key)
     except (ValueError, RecursionError, BadPayload) as error:
         raise unread(reply, error) from None
+
+
+def _check_once(reply: Reply, key: str) -> None:
+    """Raise BadPayload for a page with two lists of rows: every reader of JSON would drop one of them without a word."""
+    if reply.body.count(f'"{key}":'.encode()) > 1 and key in doubled(reply.body):
+        raise bad_payload(reply, f"{key!r} stands in it twice")
+
+
+def doubled(body: bytes) -> list[str]:
+    """The keys that some object of a JSON text has twice; none where it is no JSON, which others say better."""
+    found: Counter[str] = Counter()
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            found.update(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+
+    try:
+        json.loads(body, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return []
+    return list(found)
 
 
 def _along(record: type[Record], key: str, reply: Reply) -> tuple[list[Any], tuple[frames.Refused, ...]]:
@@ -312,8 +338,9 @@ def bad_payload(
     hint: str = "The exchange may have changed its format; a newer version of this library may read it",
 ) -> BadPayload:
     """The error for an answer that is not what the contract says."""
-    return BadPayload(
-        f"the exchange's answer to {reply.call.operation} is not in the expected form: {why}",
+    told, digest = seen(reply.call, reply.body)
+    error = BadPayload(
+        f"the exchange's answer to {reply.call.operation} is not in the expected form: {why}; {told}",
         hint=hint,
         request_id=reply.request_id,
         method=reply.call.method,
@@ -322,3 +349,5 @@ def bad_payload(
         attempts=reply.attempts,
         elapsed=reply.elapsed,
     )
+    error.sha256 = digest
+    return error
