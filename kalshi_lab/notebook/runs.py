@@ -43,6 +43,7 @@ def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool =
             raise unknown("parameter", parameter, declared)
     if {"{", "}"} & set(str(out)):
         raise UsageError(f"the folder {out} has braces in its name", hint="They would be filled in with parameters")
+    out.mkdir(parents=True, exist_ok=True)
     target = out / source.name
     try:
         papermill.execute_notebook(
