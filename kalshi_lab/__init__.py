@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from kalshi_lab.frames import of as frame
     from kalshi_lab.grid import Grid
     from kalshi_lab.ingest import Snapshot, SyncResult
+    from kalshi_lab.ingest.collector import AsyncCollector, Collector
     from kalshi_lab.ingest.recorder import AsyncRecording, Recording
     from kalshi_lab.ingest.replay import AsyncReplay, Replay
     from kalshi_lab.kalshi import AsyncKalshi, AsyncPages, Kalshi, Pages
@@ -89,6 +90,7 @@ _PLACES = {
     "fees": ("FeeSchedule", "OrderFees", "fee"),
     "grid": ("Grid",),
     "ingest": ("Snapshot", "SyncResult"),
+    "ingest.collector": ("AsyncCollector", "Collector"),
     "ingest.recorder": ("AsyncRecording", "Recording"),
     "ingest.replay": ("AsyncReplay", "Replay"),
     "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
@@ -106,6 +108,7 @@ _PLACES = {
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "AsyncCollector",
     "AsyncKalshi",
     "AsyncLab",
     "AsyncPages",
@@ -121,6 +124,7 @@ __all__ = [
     "Candlestick",
     "CircuitOpen",
     "ClockSkew",
+    "Collector",
     "Conflict",
     "Credentials",
     "CursorLoop",

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.clock import between
 from kalshi_lab.ingest import history
+from kalshi_lab.ingest.collector import AsyncCollector, Collector
 from kalshi_lab.ingest.recorded_markets import CHANNELS, wanted
 from kalshi_lab.ingest.recorder import AsyncRecording, Recording
+from kalshi_lab.ingest.rounds import Work, planned
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
 from kalshi_lab.kalshi.params import filtered
 from kalshi_lab.kalshi.params import tickers as checked_tickers
@@ -18,6 +20,7 @@ from kalshi_lab.store.files import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import timedelta
     from os import PathLike
 
     import polars as pl
@@ -126,7 +129,31 @@ class AsyncKeep(Verbs):
             return self.kalshi.stream(asked.channels, tickers=names or None, use_yes_price=said)
 
         made = AsyncRecording(self.kalshi, self.store, self.clock, asked, stream)
-        self._recordings.add(made)
+        self._background.add(made)
+        return made
+
+    def collect(
+        self,
+        every: timedelta | str = "15m",
+        *,
+        sync_every: timedelta | str = "1h",
+        series: str | Iterable[str] | None = None,
+        trades: str | Iterable[str] | None = None,
+        rounds: int | None = None,
+    ) -> AsyncCollector:
+        """Collect in the background for as long as it is left alone: a snapshot at every tick, and a sync now and then.
+
+        Ticks are aligned to the clock ("15m": at 0, 15, 30 and 45 past) and a few seconds later, by an amount drawn once. A sync brings
+        series, open events, open markets with their rules, which the exchange does not tell any more once a market is final, results,
+        and the trades of the series named in `trades`. series: those alone (None: the whole exchange); rounds: end after so many. A
+        round that fails is logged, and the next one goes on; ticks missed while this machine was asleep or a round took long are
+        counted. `status` tells how it goes, and the table `rounds` has a row for each round. Raises StoreBusy, with its holder,
+        where another collector works on the same store.
+        """
+        plan = planned(every, sync_every, series=series, trades=trades, rounds=rounds)
+        work = Work(self.kalshi, self.store, self.clock, plan, snapshot=self.snapshot, sync=self.sync)
+        made = AsyncCollector(self.store, self.clock, plan, work)
+        self._background.add(made)
         return made
 
 
@@ -137,3 +164,4 @@ class Keep(Facade):
     sync = blocking(AsyncKeep.sync)
     export = blocking(AsyncKeep.export)
     record = faced(AsyncKeep.record, Recording)
+    collect = faced(AsyncKeep.collect, Collector)

@@ -26,6 +26,7 @@ from kalshi_lab.store import Store, make_folder
 
 if TYPE_CHECKING:
     from kalshi_lab.credentials import Credentials
+    from kalshi_lab.ingest.collector import AsyncCollector
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
     from kalshi_lab.sim.process import Controls, Exchange
@@ -72,7 +73,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
             self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait, keep_bodies=self.settings.keep_bodies
         )
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
-        self._recordings: WeakSet[AsyncRecording] = WeakSet()
+        self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
     def _simulate(self, settings: Settings) -> Settings:
         """The settings with the address of a simulated exchange, which is started where they name none."""
@@ -84,11 +85,11 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._started.url})
 
     async def close(self) -> None:
-        """End the recordings, give back the connections, and stop the simulated exchange that this session started.
+        """End the recordings and the collector, give back the connections, and stop the simulated exchange that this session started.
 
         Raises StoreError where what a recording still held could not be written.
         """
-        ended = await asyncio.gather(*(one.stop() for one in self._recordings), return_exceptions=True)
+        ended = await asyncio.gather(*(one.stop() for one in self._background), return_exceptions=True)
         await self.kalshi.close()
         if self._started is not None:
             await asyncio.to_thread(self._started.stop)

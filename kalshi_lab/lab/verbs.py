@@ -8,15 +8,16 @@ if TYPE_CHECKING:
     from weakref import WeakSet
 
     from kalshi_lab.clock import Clock
+    from kalshi_lab.ingest.collector import AsyncCollector
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.store import Store
 
 
 class Verbs:
-    """The session's client, store and clock, under which "now" is the exchange's, and the recordings that it began."""
+    """The session's client, store and clock, under which "now" is the exchange's, and what it began that goes on in the background."""
 
     kalshi: AsyncKalshi
     store: Store
     clock: Clock
-    _recordings: WeakSet[AsyncRecording]
+    _background: WeakSet[AsyncRecording | AsyncCollector]

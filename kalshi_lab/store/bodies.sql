@@ -14,8 +14,8 @@ CREATE TABLE bodies (
     time TIMESTAMPTZ NOT NULL
 );
 
--- key: collector, round; what a collector did at a tick of its schedule: `scope` is what it was told to collect (JSON), `full` whether it also
--- brought events, markets and results, `rows` how many it wrote, `skipped` how many ticks passed without a round before this one and why,
+-- key: collector, round; what a collector did at a tick of its schedule: `scope` is what it was told to collect (JSON), `kind` whether it
+-- brought a snapshot alone or also a sync of events, markets and results, `rows` how many it wrote, `skipped` how many ticks passed without a round before this one and why,
 -- `error` what went wrong (empty: nothing)
 CREATE TABLE rounds (
     collector VARCHAR NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE rounds (
     due_at TIMESTAMPTZ NOT NULL,
     started_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ NOT NULL,
-    "full" BOOLEAN NOT NULL,
+    kind VARCHAR NOT NULL,
     rows BIGINT NOT NULL,
     skipped BIGINT NOT NULL,
     skipped_because VARCHAR NOT NULL,
