@@ -34,6 +34,11 @@ PAGES: dict[str, Any] = {
 }  # fmt: skip
 
 
+def nothing() -> dict[str, pl.DataFrame]:
+    """What a store that is not there holds."""
+    return {name: pl.DataFrame(schema=schema) for name, schema in HELD.items()}
+
+
 def lost_pages(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """The pages that were acknowledged and are not in the ledger: the columns of `PAGES`; `stored` is null where nobody knows any more.
 
@@ -43,7 +48,9 @@ def lost_pages(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> pl.Da
     known = _frame(entry for entry in entries if entry.kind in {PAGE, FOLDED})
     single = known.filter(pl.col("kind") == PAGE).unique(KEY, keep="last", maintain_order=True)
     ranges = known.filter(pl.col("kind") == FOLDED).with_columns(
-        pl.int_ranges(1, pl.col("page") + 1), pl.lit(None, pl.Int64).alias("stored"), pl.lit(None, pl.Int64).alias("received")
+        pl.int_ranges(1, pl.col("page") + 1).alias("page"),
+        pl.lit(None, pl.Int64).alias("stored"),
+        pl.lit(None, pl.Int64).alias("received"),
     )
     every = pl.concat([ranges.explode("page"), single]).unique(KEY, keep="last", maintain_order=True)
     gone = every.join(ledger, on=KEY, how="anti").join(_forgotten(entries), on=KEY, how="anti")
@@ -54,7 +61,9 @@ def lost_pages(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> pl.Da
 
 def changed_pages(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """The pages whose checksum in the ledger is not the one that was acknowledged last."""
-    known = _frame(entry for entry in entries if entry.kind == PAGE and entry.sha256).unique(KEY, keep="last", maintain_order=True)
+    known = _frame(entry for entry in entries if entry.kind == PAGE and entry.sha256).unique(
+        KEY, keep="last", maintain_order=True
+    )
     joined = known.join(held["ledger"].select(*KEY, "sha256"), on=KEY, suffix="_held", maintain_order="left")
     return joined.filter(pl.col("sha256") != pl.col("sha256_held")).select(PAGES.keys())
 
@@ -80,7 +89,9 @@ def lost_for_good(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> li
 
 def not_journalled(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> int:
     """How many pages of the ledger the journal does not have: those from before there was one, or cut off between the two."""
-    last = _frame(entry for entry in entries if entry.kind == FOLDED).select("run_id", "walk", pl.col("page").alias("until"))
+    last = _frame(entry for entry in entries if entry.kind == FOLDED).select(
+        "run_id", "walk", pl.col("page").alias("until")
+    )
     single = _frame(entry for entry in entries if entry.kind == PAGE)
     left = held["ledger"].join(single, on=KEY, how="anti").join(last, on=["run_id", "walk"], how="left")
     return left.filter(pl.col("until").is_null() | (pl.col("page") > pl.col("until"))).height

@@ -12,8 +12,8 @@ import random
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +25,7 @@ import polars.selectors as cs
 from kalshi_lab.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, UsageError, unknown
 from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.journal import Journal
+from kalshi_lab.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -124,7 +125,7 @@ class Job:
                 connection.interrupt()
 
 
-class Store:
+class Store(Upkeep):
     """A DuckDB file and the way in: `read` for frames, `write` for one transaction, `select` for a user's own SQL."""
 
     def __init__(self, path: Path, *, wait: float = 10.0, keep_bodies: bool = False) -> None:
@@ -273,6 +274,10 @@ class Store:
         with suppress(OSError):
             return self.path.stat().st_ino
         return None
+
+    def forget(self) -> None:
+        """Another file has the name: look at its version before the next work."""
+        self._ready = False
 
     def checkpoint(self, job: Job) -> None:
         """Write what the log holds into the file."""
