@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +15,19 @@ from kalshi_lab import markup
 from kalshi_lab.errors import LabError, StoreBusy
 from kalshi_lab.store import evidence
 from kalshi_lab.store.journal import SNAPSHOT, START, Journal
-from kalshi_lab.store.store import SCHEMAS, TABLES
+from kalshi_lab.store.store import SCHEMAS, TABLES, fetch, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from kalshi_lab.store.journal import Entry
-    from kalshi_lab.store.store import Store
+    from kalshi_lab.store.store import Connection, Store
 
 _KEY = re.compile(r"^-- key: ([\w, ]+)[^\n]*\n(?:--[^\n]*\n)*CREATE TABLE (\w+)", re.MULTILINE)
 FINER = {"quotes": ("scope", "ticker", "time"), "alert_events": ()}  # two listings may be looked at in the same moment
 ONCE = ("trades",)  # tables whose rows keep the run that brought them first
+TURN = 0.3  # seconds for which the store stays open before others get their turn
 SHOWN = 10  # faults in a card
 UNBALANCED = "SELECT * FROM ledger WHERE received <> stored + duplicate + quarantined"
 HOLES = """
@@ -156,7 +158,9 @@ class Check:
             await self._read_all()
             await self._balance()
             if set(evidence.QUESTIONS) <= set(self._rows):
-                held = {name: await self._store.read(sql) for name, sql in evidence.QUESTIONS.items()}
+                held = await self._store.look(
+                    lambda connection: {name: fetch(connection, sql) for name, sql in evidence.QUESTIONS.items()}
+                )
                 self._compare(journal.entries, held)
         acknowledged = sum(entry.kind != START for entry in journal.entries)
         faults, seconds = tuple(self._faults), time.monotonic() - began
@@ -167,8 +171,12 @@ class Check:
 
     async def _opens(self) -> bool:
         """Whether the file can be opened at all, and by which version it was made."""
-        found = await self._asked("SELECT value FROM meta WHERE key = 'schema_version'", "")
-        if found is None:
+        try:
+            found = await self._store.read("SELECT value FROM meta WHERE key = 'schema_version'")
+        except StoreBusy:
+            raise
+        except LabError as error:
+            self._found(Fault("unreadable", f"the file cannot be read: {error.message}"))
             return False
         self._version = int(found.item())
         if self._version != len(SCHEMAS):
@@ -176,46 +184,46 @@ class Check:
         return True
 
     async def _read_all(self) -> None:
-        """Every block of every table, whose checksums DuckDB compares as it reads; then the keys."""
-        for table, key in keys().items():
-            found = await self._asked(f"SELECT count(*), bit_xor(hash({table})) FROM {table}", table)
-            if found is None:
-                continue
-            self._rows[table] = found.item(0, 0)
-            names = ", ".join(key)
-            double = f"SELECT {names}, count(*) - 1 AS more FROM {table} GROUP BY {names} HAVING count(*) > 1"
-            if key:
-                more = (await self._store.read(f"SELECT coalesce(sum(more), 0)::BIGINT FROM ({double})")).item()
-                said = f"{table} has {more:,} rows whose key ({names}) is there already"
-                self._found(*([Fault("double", said, table, rows=more)] if more else []))
+        """Every block of every table, whose checksums DuckDB compares as it reads; then the keys. Others get a turn in between."""
+        todo = list(keys().items())
+        while todo:
+            await self._store.look(partial(self._read_some, todo))
 
-    async def _asked(self, sql: str, table: str) -> pl.DataFrame | None:
-        try:
-            return await self._store.read(sql)
-        except StoreBusy:
-            raise
-        except LabError as error:
-            what = f"{f'the table {table}' if table else 'the file'} cannot be read: {error.message}"
-            self._found(Fault("unreadable", what, table))
-            return None
+    def _read_some(self, todo: list[tuple[str, tuple[str, ...]]], connection: Connection) -> None:
+        until = time.monotonic() + TURN
+        while todo and time.monotonic() < until:
+            table, key = todo.pop(0)
+            try:
+                with told():
+                    self._rows[table], double = _counted(table, key, connection)
+            except LabError as error:
+                self._found(Fault("unreadable", f"the table {table} cannot be read: {error.message}", table))
+                continue
+            if double:
+                said = f"{table} has {double:,} rows whose key ({', '.join(key)}) is there already"
+                self._found(Fault("double", said, table, rows=double))
 
     async def _balance(self) -> None:
         """The ledger by itself, and against the rows of the tables that it counts."""
         if "ledger" not in self._rows:
             return
-        for row in (await self._store.read(UNBALANCED)).to_dicts():
+        counted = [table for table in ONCE if {table, "pruned"} <= set(self._rows)]
+        questions = (UNBALANCED, HOLES, *(FEWER.format(table=table) for table in counted))
+        unbalanced, holes, *fewer = await self._store.look(
+            lambda connection: [fetch(connection, sql) for sql in questions]
+        )
+        for row in unbalanced.to_dicts():
             what = f"page {row['page']} of {row['dataset']} does not balance: {row['received']} were received"
             self._found(_fault("unbalanced", what, row))
-        for row in (await self._store.read(HOLES)).to_dicts():
+        for row in holes.to_dicts():
             what = (
                 f"{row['pages']} pages of {row['dataset']} {row['walk']!r} from {row['page']} on are not in the ledger"
             )
             self._found(_fault("hole", what, row))
-        for table in ONCE:
-            if {table, "pruned"} <= set(self._rows):
-                for row in (await self._store.read(FEWER.format(table=table))).to_dicts():
-                    what = f"{row['rows']:,} {table} that the ledger counts in run {row['run_id']} are not there"
-                    self._found(_fault("fewer", what, row))
+        for table, rows in zip(counted, fewer, strict=True):
+            for row in rows.to_dicts():
+                what = f"{row['rows']:,} {table} that the ledger counts in run {row['run_id']} are not there"
+                self._found(_fault("fewer", what, row))
 
     def _compare(self, entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> None:
         """The journal against what is held."""
@@ -251,6 +259,15 @@ class Check:
                 one.page,
             )
             self._found(fault)
+
+
+def _counted(table: str, key: Sequence[str], connection: Connection) -> tuple[int, int]:
+    """How many rows a table has, all of them read, and how many too many with the same key."""
+    rows = connection.execute(f"SELECT count(*), bit_xor(hash({table})) FROM {table}").fetchall()[0][0]
+    if not key:
+        return int(rows), 0
+    double = f"SELECT count(*) - 1 AS more FROM {table} GROUP BY {', '.join(key)} HAVING count(*) > 1"
+    return int(rows), int(connection.execute(f"SELECT coalesce(sum(more), 0)::BIGINT FROM ({double})").fetchall()[0][0])
 
 
 def _fault(kind: str, what: str, row: dict[str, Any]) -> Fault:
