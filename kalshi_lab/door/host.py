@@ -24,7 +24,7 @@ class Host:
     plain http on this machine where `unsafe` says so; a key goes to `own` hosts only. `read` and `write` are budgets in tokens (a second,
     and when full), one for both where `write` is None; doors with the same `place` share them, each key its own where `by_key`.
     `spent` are the statuses, and the codes in an answer's body, of money that is used up; `retried` are the statuses of a host in passing
-    trouble. `key_hint` says how to get a key.
+    trouble. `quiet_writes` says that a request which is no GET may be answered with nothing. `key_hint` says how to get a key.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Host:
     unsafe: bool = False
     key_hint: str = ""
     spent: frozenset[int | str] = frozenset()
+    quiet_writes: bool = True
     retried: frozenset[int] = frozenset({500, 502, 503, 504} | _CDN)
 
     @property
@@ -81,4 +82,5 @@ def exa(settings: Settings, url: str = EXA) -> Host:
         unsafe=stand_in,
         key_hint="Set EXA_API_KEY, or give api_key=...",
         spent=frozenset({402, "NO_MORE_CREDITS", "API_KEY_BUDGET_EXCEEDED"}),
+        quiet_writes=False,
     )

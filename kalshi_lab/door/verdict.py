@@ -31,7 +31,8 @@ def judged(trip: Trip, headers: httpx.Headers, body: bytes, signer: Signer | Non
     if trip.status not in OK:
         trip.asked = asked_wait(headers.get("retry-after", ""), headers.get("date", ""), trip.clock.now())
         return _skewed(trip, headers, signer) or from_status(trip, body)
-    if body or (trip.call.method == "GET" and trip.status != _NO_CONTENT):  # a write may have nothing to say
+    nothing_to_say = trip.status == _NO_CONTENT or (trip.call.method != "GET" and trip.host.quiet_writes)
+    if body or not nothing_to_say:
         error = not_json(trip, headers.get("content-type", ""), body)
         if error is not None:
             return error

@@ -42,9 +42,9 @@ class Family:
         return read(record, reply, envelope(reply, key)[key] if key else envelope(reply), **context)
 
     async def _rows(self, record: type[R], asked: Call, key: str) -> tuple[R, ...]:
-        """The objects of a short list under `key`; null and absent are empty. BadPayload where one cannot be read."""
+        """The objects of a short list under `key`; null is empty. BadPayload where the key is missing or one cannot be read."""
         reply = await self._send(asked)
-        return tuple(read(record, reply, row) for row in envelope(reply).get(key) or [])
+        return tuple(read(record, reply, row) for row in envelope(reply, key)[key] or [])
 
     async def _id(self, asked: Call, key: str) -> str:
         """The id under `key` of the answer to a write."""
