@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.security import guards_of_keys
+from tests.security import guards_of_keys, guards_of_requests
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.security.guards import Guard
 
-GUARDS = [*guards_of_keys.GUARDS]
+GUARDS = [*guards_of_keys.GUARDS, *guards_of_requests.GUARDS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=str)
