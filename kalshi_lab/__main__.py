@@ -1,8 +1,11 @@
-"""`python -m kalshi_lab demo`: the library at work, from an empty folder to a page with pictures."""
+"""The command line: `demo` shows the library at work, from an empty folder to a page with pictures; `collect` keeps a store up to date."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import logging
+import signal
 import sys
 import tempfile
 import time
@@ -10,14 +13,18 @@ import webbrowser
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.errors import LabError
-from kalshi_lab.lab import Lab
+from kalshi_lab.lab import AsyncLab, Lab
 from kalshi_lab.notebook import report, runs
 from kalshi_lab.settings import Environment, Settings
 
+if TYPE_CHECKING:
+    from kalshi_lab.ingest.collector import CollectorStatus
+
 SERIES = "KXHIGHNY"
+WHERE = ("sim", "demo", "prod")
 MARKETS = 5_000
 APART = 6 * 3600  # seconds between the two snapshots in the simulated world
 NOTEBOOKS = ("00_first_look", "01_calibration")
@@ -26,27 +33,86 @@ SIGNED = ("02_live", "03_practice")  # need a key, which only the simulated exch
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it says, 1 when it could not, 2 for a wrong word, 130 when it was stopped."""
-    parser = argparse.ArgumentParser(prog="python -m kalshi_lab", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="sync, snapshot, run the notebooks, write one page")
-    demo.add_argument("--home", type=Path, help="the folder for store and page; a temporary one where none is given")
-    demo.add_argument(
-        "--environment", choices=["sim", "demo", "prod"], default="sim", help="sim, on this machine, needs no network"
-    )
-    demo.add_argument("--series", default=SERIES, help=f"the series that the notebooks look at ({SERIES})")
-    demo.add_argument("--open", action="store_true", help="show the page in a browser")
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     try:
-        page = show(chosen.environment, chosen.home, chosen.series)
+        return int(chosen.run(chosen))
     except LabError as error:
         print(f"kalshi_lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("kalshi_lab: stopped", file=sys.stderr)
         return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kalshi_lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="sync, snapshot, run the notebooks, write one page")
+    demo.add_argument("--home", type=Path, help="the folder for store and page; a temporary one where none is given")
+    demo.add_argument("--environment", choices=WHERE, default="sim", help="sim, on this machine, needs no network")
+    demo.add_argument("--series", default=SERIES, help=f"the series that the notebooks look at ({SERIES})")
+    demo.add_argument("--open", action="store_true", help="show the page in a browser")
+    demo.set_defaults(run=_demo)
+    collect = commands.add_parser("collect", help="snapshots on a schedule and syncs, until SIGINT or SIGTERM")
+    collect.add_argument("--every", default="15m", help='the time between two snapshots ("15m")')
+    collect.add_argument("--sync-every", default="1h", help='between two syncs of events, markets and results ("1h")')
+    collect.add_argument("--environment", choices=WHERE, help="prod where none is given, here or in KALSHI_ENVIRONMENT")
+    collect.add_argument(
+        "--home", type=Path, help="the folder of the store; the user's data folder where none is given"
+    )
+    collect.add_argument("--series", nargs="+", help="these series alone; the whole exchange where none is given")
+    collect.add_argument("--trades", nargs="+", default=(), help="the series whose trades are kept, too")
+    collect.add_argument("--keep-bodies", action="store_true", help="keep every answer as received, too")
+    collect.add_argument("--once", action="store_true", help="one round, then end; 1 where it failed")
+    collect.set_defaults(run=_collect)
+    return parser
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    page = show(chosen.environment, chosen.home, chosen.series)
     if chosen.open:
         webbrowser.open(page.as_uri())
     return 0
+
+
+def _collect(chosen: argparse.Namespace) -> int:
+    """Collect until it is told to stop, a line on stderr for each round; 0, or 1 where it failed."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("kalshi_lab.ingest.collector").setLevel(logging.INFO)
+    given = {"environment": chosen.environment, "home": chosen.home, "keep_bodies": chosen.keep_bodies or None}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    status = asyncio.run(_collected(settings, chosen))
+    return 1 if status.state == "failed" or (chosen.once and status.failed) else 0
+
+
+async def _collected(settings: Settings, chosen: argparse.Namespace) -> CollectorStatus:
+    """How the collector stood when it ended by itself or because of a signal."""
+    stopping = _signalled()
+    async with AsyncLab(settings=settings) as lab:
+        collector = lab.collect(
+            chosen.every, sync_every=chosen.sync_every, series=chosen.series, trades=chosen.trades, rounds=1 if chosen.once else None
+        )  # fmt: skip
+        async with collector:
+            ended, told = asyncio.create_task(collector.wait()), asyncio.create_task(stopping.wait())
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+            if not ended.done():
+                print("kalshi_lab: stopping", file=sys.stderr, flush=True)
+        print(f"kalshi_lab: {collector.status}", file=sys.stderr, flush=True)
+        return await ended
+
+
+def _signalled() -> asyncio.Event:
+    """What is set once the process is told to stop; a second signal ends it at once."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def told(number: int, _frame: object) -> None:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        loop.call_soon_threadsafe(stopping.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, told)
+    return stopping
 
 
 def show(environment: Environment, home: Path | None, series: str) -> Path:

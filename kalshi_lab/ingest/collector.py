@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from kalshi_lab import markup
-from kalshi_lab.errors import CircuitOpen, LabError, StoreBusy, UsageError
+from kalshi_lab.errors import CircuitOpen, LabError, StoreBusy, TimedOut, Unavailable, UsageError
 from kalshi_lab.ingest import rounds
 from kalshi_lab.ingest.rounds import SNAPSHOT, SYNC, Round
 from kalshi_lab.ingest.schedule import JUMP, Schedule, wait_until
@@ -182,7 +182,7 @@ class AsyncCollector(AsyncSession):
         await self._tell(made, errors)
 
     async def _steps(self, kind: str) -> tuple[int, list[Exception]]:
-        """Every step, also after one that failed: rows written, and the errors."""
+        """Every step, also after one that failed, unless the exchange does not answer: rows written, and the errors."""
         rows, errors = 0, []
         try:
             for step in await self._work.steps(kind):
@@ -190,6 +190,8 @@ class AsyncCollector(AsyncSession):
                     rows += await self._patiently(step)
                 except Exception as error:  # noqa: BLE001 - it must not end what is left alone for months; it is told and kept
                     errors.append(error)
+                    if isinstance(error, Unavailable | TimedOut | CircuitOpen):
+                        break  # what does not answer is not asked again and again
         except LabError as error:  # the store cannot say what is missing
             errors.append(error)
         return rows, errors
@@ -205,7 +207,11 @@ class AsyncCollector(AsyncSession):
             return await step()
 
     async def _tell(self, made: Round, errors: list[Exception]) -> None:
-        """A line in the log and a row in the store; the traceback of an error that is not the one of the round before."""
+        """A row in the store, then a line in the log; the traceback of an error that is not the one of the round before."""
+        try:
+            await rounds.enter(self._store, made)
+        except LabError as error:
+            log.warning("round %d could not be written down: %s", made.round, error)
         if errors:
             self._failed, self._error = self._failed + 1, errors[0]
             new = _kind(errors[0]) != self._told
@@ -213,10 +219,6 @@ class AsyncCollector(AsyncSession):
         else:
             log.info("%s", made)
         self._told = _kind(errors[0]) if errors else ""
-        try:
-            await rounds.enter(self._store, made)
-        except LabError as error:
-            log.warning("round %d could not be written down: %s", made.round, error)
 
     async def _until_next(self) -> datetime:
         """Wait for the next tick; the last tick that passed by then, with those that were missed before it counted."""
