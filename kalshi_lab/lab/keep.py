@@ -15,7 +15,9 @@ from kalshi_lab.kalshi.params import filtered
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
+from kalshi_lab.store import archive as archives
 from kalshi_lab.store import export as exports
+from kalshi_lab.store import imports
 from kalshi_lab.store.files import checked
 
 if TYPE_CHECKING:
@@ -106,6 +108,24 @@ class AsyncKeep(Verbs):
         place = checked(path, "path")
         return await exports.export(self.store, place, what, format or ("csv" if place.suffix == ".csv" else "parquet"))
 
+    async def archive(self, path: str | PathLike[str]) -> pl.DataFrame:
+        """Write the whole store into one file that any later version, and any reader of Parquet, can read: table, rows, bytes.
+
+        A zip of Parquet files with a manifest of rows and hashes, all of one moment; it takes its place whole. `import_file` makes a
+        store of it again. Raises UsageError for an odd path, DiskFull, StoreError.
+        """
+        return await archives.archive(self.store, checked(path, "path"), self.clock.now())
+
+    async def import_file(self, path: str | PathLike[str]) -> pl.DataFrame:
+        """Bring a file into the store: what `archive` wrote, or the SQLite database of the command-line tool before this library.
+
+        An archive goes into an empty store alone (`kl.Lab(home=...)`), whole or not at all, once every hash in it is checked. The
+        database goes into any: what is held already stays as it is, every row is kept whole in `table("imported")`, and a second
+        import adds nothing. A frame tells what became of the rows: table, into, received = stored + duplicate + quarantined.
+        Raises UsageError for any other file, StoreCorrupt for a damaged archive.
+        """
+        return await imports.import_file(self.store, checked(path, "path"), self.clock.now())
+
     def record(
         self,
         *,
@@ -163,5 +183,7 @@ class Keep(Facade):
     snapshot = blocking(AsyncKeep.snapshot)
     sync = blocking(AsyncKeep.sync)
     export = blocking(AsyncKeep.export)
+    archive = blocking(AsyncKeep.archive)
+    import_file = blocking(AsyncKeep.import_file)
     record = faced(AsyncKeep.record, Recording)
     collect = faced(AsyncKeep.collect, Collector)

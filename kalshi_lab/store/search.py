@@ -174,10 +174,13 @@ async def search(store: Store, wanted: Wanted, now: datetime) -> pl.DataFrame:
 
     Where status, volume or spread are asked for, an event or a series is found when one of its markets is as asked.
     """
-    await refresh(store)
     limit = EVERYTHING if wanted.limit is None or wanted.by_market else wanted.limit
     text = wanted.text.encode("utf-8", "replace").decode()
-    found = await store.read(SCORED, [text, wanted.category, wanted.event, wanted.series, limit])
+    asked = [text, wanted.category, wanted.event, wanted.series, limit]
+    found = await store.look(lambda connection: _found(connection, asked))
+    if found is None:
+        await refresh(store)
+        found = await store.read(SCORED, asked)
     if wanted.by_market and found.height:
         found = _with_such_markets(found, (await standing(store, now, None)).filter(*_asked(wanted)))
     found = found.head(EVERYTHING if wanted.limit is None else wanted.limit)
@@ -189,11 +192,15 @@ async def search(store: Store, wanted: Wanted, now: datetime) -> pl.DataFrame:
     return shown.with_columns(volume="volume_now").select(list(FOUND)).cast(pl.Schema(FOUND))
 
 
+def _found(connection: Connection, asked: Sequence[Any]) -> pl.DataFrame | None:
+    """What matches; None where the index is not up to date."""
+    return fetch(connection, SCORED, asked) if fetch(connection, CURRENT).item() else None
+
+
 async def refresh(store: Store) -> None:
     """Take into the index what is new or changed since the last time, a batch in each transaction."""
-    if not (await store.read(CURRENT)).item():
-        while await store.write(_take_in):
-            pass
+    while await store.write(_take_in):
+        pass
 
 
 async def standing(store: Store, now: datetime, tickers: list[str] | None) -> pl.DataFrame:
