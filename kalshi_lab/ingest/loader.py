@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from kalshi_lab.ingest.drift import check
-from kalshi_lab.store import bodies, writes
+from kalshi_lab.store import bodies, journal, writes
 from kalshi_lab.store.arrow import Arrow
 from kalshi_lab.store.queries import last_run
 from kalshi_lab.store.store import fetch
@@ -131,7 +131,7 @@ class Load:
             if not task.cancelled():  # what was ended because another walk failed has nothing to tell
                 task.result()
         if not self._marked:
-            await self.store.write(partial(self._mark, now=self.clock.now()))
+            await self.store.write(partial(self._mark, now=self.clock.now()), journal.pages)
         await check(self.store, self.dataset, self.run_id, self.done.received, self.done.quarantined)
         return self.done
 
@@ -175,11 +175,11 @@ class Load:
                     now = (
                         self.clock.now()
                     )  # a simulated exchange's clock is asked over the network: before the transaction
-                    self._count(await burst.write(partial(self._keep, items=waiting, now=now)))
+                    self._count(await burst.write(partial(self._keep, items=waiting, now=now), journal.pages))
                     more = self.clock.monotonic() < over
                     waiting = await self._gathered(self._arrived()) if more else []
                 if self._ended and self._complete:
-                    await burst.write(partial(self._mark, now=self.clock.now()))
+                    await burst.write(partial(self._mark, now=self.clock.now()), journal.pages)
             waiting = waiting or await self._next()
 
     async def _next(self) -> list[_Item]:
@@ -208,11 +208,12 @@ class Load:
             found += [] if item is None else [item]
         return found
 
-    def _mark(self, connection: Connection, now: datetime) -> None:
+    def _mark(self, connection: Connection, now: datetime) -> list[writes.Page]:
         """Enter a row without a walk, which says that the run came to its end."""
         end = writes.Page(self.run_id, self.dataset, self.scope, "", 0, "", 0, 0, 0, 0, "", "", now)
         writes.enter(connection, [end])
         self._marked = True
+        return [end]
 
     def _keep(self, connection: Connection, items: Sequence[_Item], now: datetime) -> list[writes.Page]:
         """Write the rows of some pages and enter the pages, in one transaction."""

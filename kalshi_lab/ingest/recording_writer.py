@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kalshi_lab.errors import LabError, StoreCorrupt, StoreError
 from kalshi_lab.ingest.stream_rows import Reader, Rows
 from kalshi_lab.store import recorded
+from kalshi_lab.store.journal import BATCH, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.intake import Intake
     from kalshi_lab.ingest.stream_rows import Back, Break, Numbered
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.store import Connection, Noted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -91,12 +92,12 @@ class Writer:
         until = max(self._reader.last, now - ON_ITS_WAY)
         await self.kept(lambda connection: recorded.end(connection, self._recording, until, now, gaps))
 
-    async def kept(self, work: Callable[[Connection], T]) -> T:
+    async def kept(self, work: Callable[[Connection], T], noted: Noted[T] | None = None) -> T:
         """Do work in a transaction, again and again while the store cannot be written; once nothing more arrives, a few times."""
         pause, last = PAUSE, 0
         while True:
             try:
-                return await self._store.write(work)
+                return await self._store.write(work, noted)
             except StoreCorrupt:
                 raise
             except StoreError as error:
@@ -114,7 +115,9 @@ class Writer:
 
     async def _batch(self, items: Sequence[Numbered | Break | Back]) -> None:
         rows, batch = await asyncio.to_thread(self._read, items)
-        stored = await self.kept(lambda connection: recorded.keep(connection, batch))
+        stored = await self.kept(
+            lambda connection: recorded.keep(connection, batch), lambda stored: [_told(batch, stored)]
+        )
         self._count(rows, stored)
         self._noticed(rows)
 
@@ -138,6 +141,12 @@ class Writer:
         until = max(self._reader.kept_until, self._clock.now() - ON_ITS_WAY)
         batch = recorded.Kept(self._recording, 1, 0, until, list(self.tickers))
         await self.kept(lambda connection: recorded.keep(connection, batch))
+
+
+def _told(batch: recorded.Kept, stored: dict[str, int]) -> Entry:
+    """A batch as the journal has it."""
+    frames, rows = batch.last - batch.first + 1, sum(stored.values())
+    return Entry(BATCH, batch.recording, "recordings", "", "", batch.last, frames, rows, time=batch.kept_until)
 
 
 def row(recording: str, gap: Break) -> dict[str, Any]:

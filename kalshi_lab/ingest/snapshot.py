@@ -15,6 +15,7 @@ from kalshi_lab import frames, markup
 from kalshi_lab.ingest.progress import Progress
 from kalshi_lab.observe import new_request_id
 from kalshi_lab.store import writes
+from kalshi_lab.store.journal import SNAPSHOT, Entry
 from kalshi_lab.store.queries import QUOTE
 from kalshi_lab.store.store import fetch
 
@@ -98,7 +99,10 @@ async def snapshot(
     count, exact = (None, True) if combos or tickers else await combos_left_out(kalshi, **filters)
     run_id = new_request_id()
     time, changed, gone = await store.write(
-        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused)
+        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused),
+        lambda kept: [
+            Entry(SNAPSHOT, run_id, "quotes", scope, received=listing.height, stored=kept[1] + kept[2], time=kept[0])
+        ],
     )
     return Snapshot(
         time,
