@@ -190,6 +190,7 @@ def _piece(connection: Connection, table: str, first: int, last: int) -> int:
 def _withdraw(connection: Connection, tables: list[str]) -> None:
     """Take the runs out of the ledger whose rows are not all there, and those with holes, so that the next sync reads them anew."""
     datasets = {dataset for table in tables for dataset in FEEDS.get(table, ())}
+    connection.execute("DELETE FROM copy.coverage")  # nothing counts as read any more
     if "ledger" in tables:
         connection.execute("DELETE FROM copy.ledger")
     connection.execute("DELETE FROM copy.ledger WHERE list_contains(?, dataset)", [sorted(datasets)])

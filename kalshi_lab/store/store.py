@@ -37,8 +37,9 @@ T = TypeVar("T")
 Noted = Callable[[T], "Sequence[Entry]"]
 Connection = duckdb.DuckDBPyConnection
 TABLES = (
-    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "events", "gaps", "imported", "ledger", "lifecycle", "markets",
-    "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series", "snapshots", "theses", "thesis_markets", "ticks", "trades",
+    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "coverage", "events", "gaps", "imported", "ledger", "lifecycle",
+    "markets", "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series", "snapshots", "theses", "thesis_markets",
+    "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -47,6 +48,7 @@ SCHEMAS = (
     "imported.sql",
     "search.sql",
     "pruned.sql",
+    "coverage.sql",
 )  # version by version; a file once released is not changed any more
 READ: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -243,7 +245,10 @@ class Store(Upkeep):
         if self._ready:
             return
         make_folder(self.path.parent)
+        fresh = self.is_new
         with self._gate.enter(write=True), self._open(job, read_only=False) as connection, told():
+            if fresh:
+                self.path.chmod(0o600)  # DuckDB leaves it to the umask
             in_transaction(connection, create, self.reached)
         self._ready = True
 
@@ -418,7 +423,9 @@ def _words(error: Exception, path: Path | None) -> str:
 def make_folder(folder: Path) -> None:
     """Make the store's folder, readable by its owner alone; UsageError where that is not possible."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            missing.mkdir(exist_ok=True, mode=0o700)  # `parents=True` would leave theirs to the umask
+        folder.mkdir(exist_ok=True, mode=0o700)
         probe = folder / ".writable"
         probe.touch(mode=0o600)
         probe.unlink(missing_ok=True)  # somebody else may be trying the folder at the same moment
