@@ -38,12 +38,12 @@ class Stalled:
         self.write, lab.store.write = lab.store.write, self.attempt
         self.busy, self.attempts = False, 0
 
-    async def attempt(self, work: Callable[[Connection], Any]) -> Any:
+    async def attempt(self, work: Callable[[Connection], Any], noted: Any = None) -> Any:
         if self.busy:
             self.attempts += 1
             await asyncio.sleep(0)
             raise StoreBusy("the store is held by another process")
-        return await self.write(work)
+        return await self.write(work, noted)
 
 
 def test_a_store_held_by_another_process_is_waited_for(recording_on: Any) -> None:
