@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "home" / "kalshi.duckdb")
+def filled(folder: Path) -> Store:
+    made = Store(folder / "home" / "kalshi.duckdb")
     add(made, TRADES)
     put(
         made,
@@ -28,3 +27,14 @@ def store(tmp_path: Path) -> Store:
         [{"ticker": f"S{place}", "title": title, "fee_multiplier": -1.5} for place, title in enumerate(TITLES)],
     )
     return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return filled(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store that no test changes."""
+    return filled(tmp_path_factory.mktemp("held"))

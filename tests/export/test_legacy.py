@@ -63,9 +63,7 @@ def rows_of(look: dict[str, tuple[Any, ...]], time: str) -> list[tuple[Any, ...]
     ]
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "kalshi.db"
+def filled(path: Path) -> Path:
     with sqlite3.connect(path) as made:
         made.executescript(SCHEMA)
         made.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [
@@ -93,8 +91,21 @@ def old(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return filled(tmp_path / "kalshi.db")
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home" / "kalshi.duckdb")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path, pl.DataFrame]:
+    """A store into which the file was brought once, the file, and what was told; no test changes them."""
+    folder = tmp_path_factory.mktemp("first")
+    store, old = Store(folder / "home" / "kalshi.duckdb"), filled(folder / "kalshi.db")
+    return store, old, brought(store, old)
 
 
 def brought(store: Store, path: Path) -> pl.DataFrame:
@@ -105,9 +116,9 @@ def table(store: Store, name: str) -> pl.DataFrame:
     return asyncio.run(store.table(name))
 
 
-def test_every_row_of_every_table_is_kept_whole(store: Store, old: Path) -> None:
+def test_every_row_of_every_table_is_kept_whole(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1: the JSON of each row is what SQLite says, tables without a table here included, the text index's own left out."""
-    brought(store, old)
+    store, old, _ = first
     kept = table(store, "imported")
     with sqlite3.connect(f"file:{old}?mode=ro", uri=True) as source:
         source.row_factory = sqlite3.Row
@@ -123,9 +134,9 @@ def test_every_row_of_every_table_is_kept_whole(store: Store, old: Path) -> None
     assert table(store, "trades").is_empty()  # own fills are no public trades
 
 
-def test_counts_balance(store: Store, old: Path) -> None:
+def test_counts_balance(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1: received = stored + duplicate + quarantined, for each table and where it went."""
-    told = brought(store, old)
+    store, _, told = first
     assert told.filter(pl.col("received") != pl.col("stored") + pl.col("duplicate") + pl.col("quarantined")).is_empty()
     homes = {(row["table"], row["into"]): (row["received"], row["stored"]) for row in told.iter_rows(named=True)}
     assert homes["events", "events"] == (2, 2)
@@ -158,9 +169,9 @@ def test_a_second_import_adds_nothing(store: Store, old: Path) -> None:
     assert table(store, "quotes").height == before["quotes"].height + 2  # its quote, and B that was not there any more
 
 
-def test_times_are_utc_and_prices_exact_dollars(store: Store, old: Path) -> None:
+def test_times_are_utc_and_prices_exact_dollars(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1, lessons 22 and 41: naive times mean UTC, cents become dollars, 0 and 100 stay as sent and are no price."""
-    brought(store, old)
+    store = first[0]
     held = table(store, "quotes").filter(ticker="KXFED-26JAN-A").sort("time")
     assert held["time"].to_list() == [
         datetime(2026, 1, 10, 12, tzinfo=UTC),
@@ -173,9 +184,9 @@ def test_times_are_utc_and_prices_exact_dollars(store: Store, old: Path) -> None
     assert not quote.is_priced(empty["yes_bid"], empty["yes_ask"])
 
 
-def test_quotes_answer_as_if_every_look_had_been_kept_whole(store: Store, old: Path) -> None:
+def test_quotes_answer_as_if_every_look_had_been_kept_whole(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1: at each look the quotes are what it found, markets that it did not find left out."""
-    brought(store, old)
+    store = first[0]
     for time, look in LOOKS.items():
         at = datetime.fromisoformat(time).replace(tzinfo=UTC)
         found = asyncio.run(quotes_as_of(store, at, None))
@@ -184,9 +195,9 @@ def test_quotes_answer_as_if_every_look_had_been_kept_whole(store: Store, old: P
     assert table(store, "snapshots").sort("time")["keyframe"].to_list() == [True, False, False, True]
 
 
-def test_placeholders_and_fallbacks_are_not_taken_for_facts(store: Store, old: Path) -> None:
+def test_placeholders_and_fallbacks_are_not_taken_for_facts(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1, DB-3, DB-4, DB-6, lesson 15: a ticker is no title, false is not known, an expiration is no settlement."""
-    brought(store, old)
+    store = first[0]
     gone = table(store, "events").filter(event_ticker="KXGONE-26").row(0, named=True)
     assert (gone["title"], gone["series_ticker"], gone["mutually_exclusive"]) == (None, None, None)
     results = {row["ticker"]: row for row in table(store, "results").iter_rows(named=True)}
