@@ -177,7 +177,7 @@ class Record(BaseModel):
     def __repr__(self) -> str:
         table = columns(type(self))
         keys = [column.name for column in table if column.required] or [column.name for column in table[:3]]
-        return f"<{type(self).__name__} {' '.join(_short(getattr(self, name)) for name in keys)}>"
+        return f"<{type(self).__name__} {' '.join(brief(getattr(self, name)) for name in keys)}>"
 
     def __str__(self) -> str:
         return repr(self)
@@ -188,7 +188,7 @@ class Record(BaseModel):
         return markup.card(title, facts)
 
 
-def _short(value: object) -> str:
+def brief(value: object) -> str:
     """A value on one line of a repr, whatever the exchange put into it."""
     text = str(value)[:LONGEST_SHOWN]
     return text if text.isprintable() else repr(text)

@@ -22,6 +22,7 @@ from kalshi_lab.models.fields import (
     Record,
     Text,
     Time,
+    brief,
     doc,
     key,
     wire,
@@ -142,9 +143,9 @@ class Market(Record):
 
     def __repr__(self) -> str:
         if self.result:
-            return f"<Market {self.ticker} {self.status}, result {self.result}>"
+            return f"<Market {brief(self.ticker)} {brief(self.status)}, result {brief(self.result)}>"
         said = f"{self.yes_bid}/{self.yes_ask}" if self.is_priced else "not quoted on both sides"
-        return f"<Market {self.ticker} {self.status}, {said}>"
+        return f"<Market {brief(self.ticker)} {brief(self.status)}, {said}>"
 
     def _repr_html_(self) -> str:
         facts = {
