@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.models import Market
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 log = logging.getLogger(__name__)
 ARMED, FIRED, ENDED, REMOVED = "armed", "fired", "ended", "removed"

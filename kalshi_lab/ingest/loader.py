@@ -17,8 +17,8 @@ import polars as pl
 from kalshi_lab.ingest.drift import check
 from kalshi_lab.store import bodies, journal, writes
 from kalshi_lab.store.arrow import Arrow
+from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.queries import last_run
-from kalshi_lab.store.store import fetch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.progress import Progress
     from kalshi_lab.kalshi.pages import Arrived
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 TOGETHER = 12  # pages in one transaction, about
 SOON = 0.02  # seconds in which the next page arrives where the network is fast

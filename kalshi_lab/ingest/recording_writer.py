@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.intake import Intake
     from kalshi_lab.ingest.stream_rows import Back, Break, Numbered
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection, Noted
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.store import Noted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 LATEST = """
 WITH latest AS (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from kalshi_lab.store.store import TABLES, Store, make_folder
+from kalshi_lab.store.store import Store, make_folder
+from kalshi_lab.store.versions import TABLES
 
 __all__ = ["TABLES", "Store", "make_folder"]

@@ -20,14 +20,16 @@ import polars as pl
 
 from kalshi_lab.errors import StoreCorrupt, UsageError
 from kalshi_lab.store import files, writes
+from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.export import parquet
-from kalshi_lab.store.store import SCHEMAS, TABLES, fetch
+from kalshi_lab.store.versions import SCHEMAS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kalshi_lab.store.store import Connection, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.store import Store
 
 FORMAT = "kalshi_lab archive 1"
 MANIFEST = "manifest.json"

@@ -17,12 +17,16 @@ from filelock import FileLock, Timeout
 from kalshi_lab import markup
 from kalshi_lab.errors import StoreBusy, StoreCorrupt, StoreError, UsageError
 from kalshi_lab.store import files
-from kalshi_lab.store.store import SCHEMAS, make_folder, opening_error, told
+from kalshi_lab.store.connection import opening_error, told
+from kalshi_lab.store.store import make_folder
+from kalshi_lab.store.versions import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kalshi_lab.store.store import Connection, Job, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.gate import Job
+    from kalshi_lab.store.store import Store
 
 CHUNK = 1 << 20
 MADE_BY = "STORAGE_VERSION 'v1.5.0'"  # as WRITE says: readable by every DuckDB that this library runs on

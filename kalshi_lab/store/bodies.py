@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kalshi_lab.door import Reply
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 BODIES: dict[str, Any] = {
     "run_id": pl.String, "dataset": pl.String, "scope": pl.String, "walk": pl.String, "page": pl.Int64, "request_id": pl.String,

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from kalshi_lab.errors import StoreError, UsageError, one_of
 from kalshi_lab.store import files
-from kalshi_lab.store.store import TABLES
+from kalshi_lab.store.versions import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

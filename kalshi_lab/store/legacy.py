@@ -27,15 +27,16 @@ from kalshi_lab.errors import UsageError
 from kalshi_lab.store import legacy_rows, writes
 from kalshi_lab.store.archive import IMPORTED
 from kalshi_lab.store.arrow import Arrow
+from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.legacy_rows import QUOTED, TIME, Row
-from kalshi_lab.store.store import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from kalshi_lab.store.store import Connection, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.store import Store
 
 NEEDED = {
     "events": {"ticker", "series_ticker", "title"},

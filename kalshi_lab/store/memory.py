@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from kalshi_lab.store.arrow import Arrow
-from kalshi_lab.store.store import READ, fetch, told
+from kalshi_lab.store.connection import READ, fetch, told
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,14 +12,16 @@ from kalshi_lab import markup
 from kalshi_lab.errors import UsageError
 from kalshi_lab.store import files, writes
 from kalshi_lab.store.backup import MADE_BY, alone, attached, beside, finished, log_of, quoted
-from kalshi_lab.store.store import told
+from kalshi_lab.store.connection import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from kalshi_lab.store.store import Connection, Job, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.gate import Job
+    from kalshi_lab.store.store import Store
 
 # What goes of each table. Of quotes a listing keeps everything since its last keyframe before the moment, so that every later question
 # is answered as before, and departures that an older look of another listing is held against. Of books each recording keeps everything

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from kalshi_lab.store.store import Connection, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.store import Store
 
 TIME = pl.Datetime("us", "UTC")
 GAPS: dict[str, Any] = {

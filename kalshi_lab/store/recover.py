@@ -23,13 +23,16 @@ from kalshi_lab.store.backup import (
     quoted,
     set_aside,
 )
-from kalshi_lab.store.store import SCHEMAS, create, in_transaction, told
+from kalshi_lab.store.connection import WRITE, in_transaction, told
+from kalshi_lab.store.versions import SCHEMAS, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kalshi_lab.store.store import Connection, Job, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.gate import Job
+    from kalshi_lab.store.store import Store
     from kalshi_lab.store.verify import Verified
 
 GROUP, PIECE = 122_880, 8_192  # rows that DuckDB keeps together, and the pieces in which a damaged group is read
@@ -135,7 +138,7 @@ def _save(store: Store, job: Job, aside: list[Path]) -> list[tuple[str, int, int
     """Write what can be read into a new file, which takes the store's place; the tables that lost rows: saved, lost."""
     with beside(store.path) as folder:
         part = folder / store.path.name
-        with duckdb.connect(str(part)) as made, told():
+        with duckdb.connect(str(part), config=WRITE) as made, told():
             in_transaction(made, create, store.reached)
         with attached(store, job) as connection, told():
             connection.execute(f"ATTACH {quoted(part)} AS copy ({MADE_BY})")

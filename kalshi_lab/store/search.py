@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.models import quote
+from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.queries import quotes_as_of
-from kalshi_lab.store.store import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
 
-    from kalshi_lab.store.store import Connection, Store
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.store import Store
 
 BATCH = 10_000  # texts indexed in one transaction: about a second, in which others wait
 WEIGHTS = {"title": 4, "names": 2, "body": 1}

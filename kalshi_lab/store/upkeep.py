@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock, When
     from kalshi_lab.store.backup import Backup, Restored
+    from kalshi_lab.store.gate import Job
     from kalshi_lab.store.prune import Vacuumed
     from kalshi_lab.store.recover import Recovered
-    from kalshi_lab.store.store import Job, Store
+    from kalshi_lab.store.store import Store
     from kalshi_lab.store.verify import Verified
 
 T = TypeVar("T")

@@ -14,15 +14,17 @@ import polars as pl
 from kalshi_lab import markup
 from kalshi_lab.errors import LabError, StoreBusy
 from kalshi_lab.store import evidence
+from kalshi_lab.store.connection import fetch, told
 from kalshi_lab.store.journal import SNAPSHOT, START, Journal
-from kalshi_lab.store.store import SCHEMAS, TABLES, fetch, told
+from kalshi_lab.store.versions import SCHEMAS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.journal import Entry
-    from kalshi_lab.store.store import Connection, Store
+    from kalshi_lab.store.store import Store
 
 _KEY = re.compile(r"^-- key: ([\w, ]+)[^\n]*\n(?:--[^\n]*\n)*CREATE TABLE (\w+)", re.MULTILINE)
 FINER = {"quotes": ("scope", "ticker", "time"), "alert_events": ()}  # two listings may be looked at in the same moment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.store.arrow import Arrow
-from kalshi_lab.store.store import Connection, fetch
+from kalshi_lab.store.connection import Connection, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 HOLD = """
 import sys, time, duckdb

@@ -26,7 +26,8 @@ def test_the_folder_is_its_owner_s(tmp_path: Path) -> None:
     store = Store(tmp_path / "a" / "b" / "kalshi.duckdb")
     asyncio.run(store.read("SELECT 1"))
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
-    assert sorted(entry.name for entry in store.path.parent.iterdir()) == ["kalshi.duckdb"]
+    assert sorted(entry.name for entry in store.path.parent.iterdir()) == ["kalshi.duckdb", "kalshi.duckdb.line"]
+    assert stat.S_IMODE(store.path.with_name("kalshi.duckdb.line").stat().st_mode) == 0o600
 
 
 def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
@@ -88,6 +89,6 @@ def test_an_empty_file_is_left_alone(path: Path) -> None:
     """A file of no bytes is told and neither filled nor deleted: another process may be making it at this moment."""
     path.parent.mkdir()
     path.touch()
-    with pytest.raises(StoreCorrupt, match="Move it away"):
+    with pytest.raises(StoreCorrupt, match=r"recover\(\)"):
         asyncio.run(Store(path).read("SELECT 1"))
     assert path.stat().st_size == 0

@@ -16,8 +16,8 @@ from kalshi_lab import frames
 from kalshi_lab.ingest.snapshot import _keep
 from kalshi_lab.models import Market
 from kalshi_lab.store import Store
+from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.queries import AS_OF, quotes_as_of
-from kalshi_lab.store.store import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path

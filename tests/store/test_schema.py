@@ -13,7 +13,7 @@ from kalshi_lab import frames
 from kalshi_lab.models import Candlestick, Event, Market, Series, Trade
 from kalshi_lab.store import TABLES, Store
 from kalshi_lab.store.queries import QUOTE
-from kalshi_lab.store.store import SCHEMAS
+from kalshi_lab.store.versions import SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 
 from kalshi_lab.errors import LabError, StoreBusy, StoreError
 from kalshi_lab.store import Store
-from kalshi_lab.store.store import Gate
+from kalshi_lab.store.gate import WRITING, Gate
 
 if TYPE_CHECKING:
     import subprocess
@@ -67,9 +67,9 @@ def test_reads_see_whole_transactions_while_others_write(store: Store) -> None:
     assert count(store) == 150
 
 
-def entered(gate: Gate, order: list[str], name: str, *, write: bool, leave: threading.Event) -> threading.Thread:
+def entered(gate: Gate, order: list[str], name: str, mode: str, leave: threading.Event) -> threading.Thread:
     def run() -> None:
-        with gate.enter(write=write):
+        with gate.enter(mode):
             order.append(name)
             leave.wait(10)
 
@@ -85,23 +85,40 @@ def waited_for(true: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_a_waiting_writer_goes_before_new_readers() -> None:
-    """Readers enter together; once a writer waits, no new reader passes it, so that it never starves."""
-    gate, order, first, rest = Gate(), list[str](), threading.Event(), threading.Event()
-    threads = [entered(gate, order, "reader", write=False, leave=first) for _ in range(2)]
+def test_nobody_is_passed_at_the_gate(path: Path) -> None:
+    """F26: readers enter together; who comes after a waiting writer waits behind it, reader or writer, so that nobody starves."""
+    gate, order = Gate(path), list[str]()
+    first, second, rest = threading.Event(), threading.Event(), threading.Event()
+    threads = [entered(gate, order, "reader", "reading", first) for _ in range(2)]
     waited_for(lambda: len(order) == 2)
-    threads.append(entered(gate, order, "writer", write=True, leave=rest))
-    waited_for(lambda: gate._waiting == 1)
-    threads.append(entered(gate, order, "late reader", write=False, leave=rest))
-    time.sleep(0.05)
+    for number, (name, leave) in enumerate([("writer", second), ("late reader", rest), ("late writer", rest)], 1):
+        threads.append(entered(gate, order, name, WRITING if "writer" in name else "reading", leave))
+        waited_for(lambda number=number: gate.waiting == number)
     assert order == ["reader", "reader"]
     first.set()
     waited_for(lambda: len(order) == 3)
-    assert order[2] == "writer"
+    second.set()
+    waited_for(lambda: len(order) == 4)
+    assert order[2:] == ["writer", "late reader"]
     rest.set()
     for thread in threads:
         thread.join(10)
-    assert order[3] == "late reader"
+    assert order[4] == "late writer"
+
+
+def test_who_opens_the_file_differently_waits(path: Path) -> None:
+    """Readers whose settings differ take turns, since DuckDB opens a file in one way at a time."""
+    gate, order, first, rest = Gate(path), list[str](), threading.Event(), threading.Event()
+    threads = [entered(gate, order, "one", "reading", first)]
+    waited_for(lambda: len(order) == 1)
+    threads.append(entered(gate, order, "other", "reading otherwise", rest))
+    waited_for(lambda: gate.waiting == 1)
+    assert order == ["one"]
+    first.set()
+    rest.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["one", "other"]
 
 
 def test_two_stores_of_one_file_share_its_gate(path: Path) -> None:

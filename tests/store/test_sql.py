@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kalshi_lab.errors import LabError, StoreError, UsageError
-from kalshi_lab.store.store import SCHEMAS
+from kalshi_lab.store.versions import SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path
