@@ -122,7 +122,9 @@ def other_rows() -> bytes:
     return held.getvalue()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "forged", "missing", "garbled manifest", "not parquet"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "forged", "same size", "missing", "garbled manifest", "not parquet"]
+)
 def test_a_damaged_archive_writes_nothing(made: Path, tmp_path: Path, damage: str) -> None:
     """Every hash is checked before the first row is written; the archive itself is left as it is."""
     good = made.read_bytes()
@@ -134,9 +136,11 @@ def test_a_damaged_archive_writes_nothing(made: Path, tmp_path: Path, damage: st
     elif damage == "garbled manifest":
         changed(made, archive.MANIFEST, b'{"format": 1')
     else:
-        changed(
-            made, "trades/000000.parquet", {"forged": other_rows(), "not parquet": b"none", "missing": None}[damage]
-        )
+        with zipfile.ZipFile(made) as held:
+            same = held.read("trades/000000.parquet").replace(b"KXFED", b"KXFEX")
+        data = {"forged": other_rows(), "same size": same, "not parquet": b"none", "missing": None}[damage]
+        changed(made, "trades/000000.parquet", data)
+        assert made.read_bytes() != good
     bad, other = made.read_bytes(), Store(tmp_path / "new" / "kalshi.duckdb")
     with pytest.raises(StoreCorrupt, match="Nothing was written"):
         asyncio.run(import_file(other, made, NOW))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,9 @@ LOOKS = {  # a look at the prices: time, and for each market bid, ask, last, vol
 }
 
 
-def rows_of(look: dict[str, tuple[Any, ...]], time: str) -> list[tuple[Any, ...]]:
+def rows_of(look: dict[str, tuple[Any, ...]], looked: str) -> list[tuple[Any, ...]]:
     return [
-        (f"KXFED-26JAN-{name}", time, b, a, 100 - a, 100 - b, last, volume, 5, 3, 0)
+        (f"KXFED-26JAN-{name}", looked, b, a, 100 - a, 100 - b, last, volume, 5, 3, 0)
         for name, (b, a, last, volume) in look.items()
     ]
 
@@ -75,10 +76,10 @@ def filled(path: Path) -> Path:
              "2026-02-01 00:00:00.000000", category, None, STAMP, STAMP)
             for name, category in (("A", "Economics"), ("B", None), ("C", None))
         ])  # fmt: skip
-        for time, look in LOOKS.items():
+        for looked, look in LOOKS.items():
             made.executemany(
                 "INSERT INTO price_snapshots (ticker, snapshot_time, yes_bid, yes_ask, no_bid, no_ask, last_price, volume, volume_24h,"
-                " open_interest, liquidity) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows_of(look, time),
+                " open_interest, liquidity) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows_of(look, looked),
             )  # fmt: skip
         made.executemany("INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [
             ("KXFED-26JAN-A", "KXFED-26JAN", "2026-01-28 19:00:00.500000", "yes", None, None, None, None),
@@ -184,11 +185,24 @@ def test_times_are_utc_and_prices_exact_dollars(first: tuple[Store, Path, pl.Dat
     assert not quote.is_priced(empty["yes_bid"], empty["yes_ask"])
 
 
+def test_where_the_machine_stands_does_not_matter(store: Store, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-1, DB-2, lesson 41: a naive time is UTC on a machine in New York, too."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        brought(store, old)
+        assert table(store, "snapshots")["time"].min() == datetime(2026, 1, 10, 12, tzinfo=UTC)
+        assert table(store, "markets")["open_time"].unique().to_list() == [datetime(2026, 1, 10, 12, tzinfo=UTC)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_quotes_answer_as_if_every_look_had_been_kept_whole(first: tuple[Store, Path, pl.DataFrame]) -> None:
     """DB-1: at each look the quotes are what it found, markets that it did not find left out."""
     store = first[0]
-    for time, look in LOOKS.items():
-        at = datetime.fromisoformat(time).replace(tzinfo=UTC)
+    for looked, look in LOOKS.items():
+        at = datetime.fromisoformat(looked).replace(tzinfo=UTC)
         found = asyncio.run(quotes_as_of(store, at, None))
         wanted = {f"KXFED-26JAN-{name}": Decimal(row[0]) / 100 for name, row in look.items()}
         assert dict(found.select("ticker", "yes_bid").iter_rows()) == wanted

@@ -183,6 +183,7 @@ def test_volume_and_spread_are_those_of_the_last_quote(store: Store) -> None:
     quote(store, "KXFED-26DEC-H0", "0", "1", volume="0")
     assert find(store, "fed december", max_spread=0.05) == ["KXFED-26DEC", "KXFED-26DEC-C25", "KXFED"]
     assert find(store, "fed december", max_spread="0.049") == []
+    assert "KXFED-26DEC-H0" not in find(store, "fed december", max_spread=1)
     assert set(find(store, "december", min_volume=0)) == {"KXFED-26DEC", "KXFED-26DEC-C25", "KXFED-26DEC-H0"}
     assert set(find(store, "december", min_volume=100)) == {"KXFED-26DEC", "KXFED-26DEC-C25"}
     for wrong in (-1, "x", float("nan"), True):
