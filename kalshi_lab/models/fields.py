@@ -168,6 +168,8 @@ class Record(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         rows = [f"    {column.name} ({SHOWN[column.kind]}): {column.doc}" for column in columns(cls)]
         cls.__doc__ = "\n".join([cls.__doc__ or "", "", "Fields, and columns of its frames (exact dtypes):", *rows])
+        if "__repr__" in cls.__dict__:
+            cls.__repr__ = _on_one_line(cls.__repr__)  # type: ignore[method-assign]  # the same, whatever its texts hold
 
     @model_validator(mode="before")
     @classmethod
@@ -177,7 +179,7 @@ class Record(BaseModel):
     def __repr__(self) -> str:
         table = columns(type(self))
         keys = [column.name for column in table if column.required] or [column.name for column in table[:3]]
-        return f"<{type(self).__name__} {' '.join(brief(getattr(self, name)) for name in keys)}>"
+        return f"<{type(self).__name__} {' '.join(_brief(getattr(self, name)) for name in keys)}>"
 
     def __str__(self) -> str:
         return repr(self)
@@ -188,10 +190,20 @@ class Record(BaseModel):
         return markup.card(title, facts)
 
 
-def brief(value: object) -> str:
+def _brief(value: object, longest: int = LONGEST_SHOWN) -> str:
     """A value on one line of a repr, whatever the exchange put into it."""
-    text = str(value)[:LONGEST_SHOWN]
-    return text if text.isprintable() else repr(text)
+    text = str(value)[:longest]
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _on_one_line(shown: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The same repr, short and without a character that a terminal would obey."""
+
+    @functools.wraps(shown)
+    def line(record: Record) -> str:
+        return _brief(shown(record), 4 * LONGEST_SHOWN)
+
+    return line
 
 
 @functools.cache

@@ -22,7 +22,6 @@ from kalshi_lab.models.fields import (
     Record,
     Text,
     Time,
-    brief,
     doc,
     key,
     wire,
@@ -143,9 +142,9 @@ class Market(Record):
 
     def __repr__(self) -> str:
         if self.result:
-            return f"<Market {brief(self.ticker)} {brief(self.status)}, result {brief(self.result)}>"
+            return f"<Market {self.ticker} {self.status}, result {self.result}>"
         said = f"{self.yes_bid}/{self.yes_ask}" if self.is_priced else "not quoted on both sides"
-        return f"<Market {brief(self.ticker)} {brief(self.status)}, {said}>"
+        return f"<Market {self.ticker} {self.status}, {said}>"
 
     def _repr_html_(self) -> str:
         facts = {

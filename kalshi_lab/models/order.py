@@ -16,7 +16,6 @@ from kalshi_lab.models.fields import (
     Record,
     Text,
     Time,
-    brief,
     doc,
     key,
     wire,
@@ -83,7 +82,7 @@ class OrderResult(Record):
 
     def __repr__(self) -> str:
         if self.error is not None:
-            return f"<OrderResult failed: {brief(self.error.code or self.error.message)}>"
+            return f"<OrderResult failed: {self.error.code or self.error.message}>"
         said = {"filled": self.fill_count, "resting": self.remaining_count, "canceled": self.reduced_by}
         done = ", ".join(f"{word} {count}" for word, count in said.items() if count is not None)
         return f"<OrderResult {self.order_id} {done}>".replace(" >", ">")

@@ -10,7 +10,6 @@ import polars as pl
 
 from kalshi_lab import markup, money
 from kalshi_lab.models import quote
-from kalshi_lab.models.fields import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +74,7 @@ class Orderbook:
         return made if exact else made.cast({pl.Decimal: pl.Float64})
 
     def __repr__(self) -> str:
-        return f"<Orderbook {brief(self.ticker)} bid {self.yes_bid} ask {self.yes_ask}, {len(self.yes_bids)}+{len(self.no_bids)} levels>"
+        return f"<Orderbook {self.ticker} bid {self.yes_bid} ask {self.yes_ask}, {len(self.yes_bids)}+{len(self.no_bids)} levels>"
 
     def _repr_html_(self) -> str:
         depth = 10

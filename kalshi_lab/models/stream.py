@@ -17,7 +17,6 @@ from kalshi_lab.models.fields import (
     Text,
     Time,
     Unix,
-    brief,
     doc,
     wire,
 )
@@ -56,7 +55,7 @@ class Message(Record):
         return next((fields[name] for name in _TIMES if fields.get(name)), self.sent_at or self.arrived_at)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {brief(self.about)}>".replace(" >", ">")
+        return f"<{type(self).__name__} {self.about}>".replace(" >", ">")
 
 
 class BookSnapshot(Message):
