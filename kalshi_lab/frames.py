@@ -172,8 +172,17 @@ def rows_to_batch(
         try:
             good.append(_careful(record, raw, context or {}))
         except ValueError as error:
-            refused.append(Refused(bytes(raw).decode("utf-8", "replace"), str(error)))
+            refused.append(Refused(_whole(raw, context or {}), str(error)))
     return Batch(_frame(record, good), tuple(refused), received)
+
+
+def _whole(raw: msgspec.Raw, context: Mapping[str, object]) -> str:
+    """A refused row as received, after what its page alone says of it, without which it could not be read again."""
+    text = bytes(raw).decode("utf-8", "replace")
+    if not context or not text.startswith("{"):
+        return text
+    said, rest = msgspec.json.encode(context).decode(), text[1:].lstrip()
+    return said[:-1] + ("" if rest.startswith("}") else ",") + rest
 
 
 def _careful(record: type[Record], raw: msgspec.Raw, context: Mapping[str, object]) -> list[Any]:

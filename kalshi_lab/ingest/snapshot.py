@@ -12,12 +12,13 @@ import msgspec
 import polars as pl
 
 from kalshi_lab import frames, markup
+from kalshi_lab.ingest.drift import check
 from kalshi_lab.ingest.progress import Progress
 from kalshi_lab.observe import new_request_id
-from kalshi_lab.store import writes
+from kalshi_lab.store import bodies, writes
 from kalshi_lab.store.journal import SNAPSHOT, Entry
 from kalshi_lab.store.queries import QUOTE
-from kalshi_lab.store.store import fetch
+from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
     from kalshi_lab.clock import Clock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.pages import AsyncPages
     from kalshi_lab.models import Market
     from kalshi_lab.store import Store
-    from kalshi_lab.store.store import Connection
+    from kalshi_lab.store.connection import Connection
 
 # volume over the last day moves without an event, so it is no part of a quote's change
 LAST = f"""
@@ -94,16 +95,20 @@ async def snapshot(
     filters = {"status": status, "series": series, "event": event, "tickers": tickers}
     scope = json.dumps({name: value for name, value in {**filters, "combos": combos}.items() if value}, sort_keys=True)
     pages = kalshi.markets.list(combos=combos, **filters)  # type: ignore[arg-type]
+    kept: list[bodies.Body] = []
+    if store.keep_bodies:
+        pages.on_reply = lambda reply: kept.append(bodies.of(reply, "live", len(kept) + 1))
     time = clock.now()
     listing = await _all(pages, progress)
     count, exact = (None, True) if combos or tickers else await combos_left_out(kalshi, **filters)
     run_id = new_request_id()
     time, changed, gone = await store.write(
-        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused),
+        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused, kept=kept),
         lambda kept: [
             Entry(SNAPSHOT, run_id, "quotes", scope, received=listing.height, stored=kept[1] + kept[2], time=kept[0])
         ],
     )
+    await check(store, "quotes", run_id, listing.height + len(pages.refused), len(pages.refused))
     return Snapshot(
         time,
         scope,
@@ -132,6 +137,7 @@ def _keep(
     *,
     run_id: str,
     refused: list[frames.Refused],
+    kept: list[bodies.Body],
 ) -> tuple[datetime, int, int]:
     """Write the changes, the markets not met before, and the row that says the look was made; its time, how many changed and left."""
     time = _after_last(connection, scope, time)
@@ -148,6 +154,7 @@ def _keep(
             for raw, reason in refused
         ],
     )
+    bodies.keep(connection, (run_id, "quotes", scope), kept, time)
     row = {
         "time": time,
         "scope": scope,

@@ -66,6 +66,7 @@ class AsyncPages(Generic[R]):
         self.listing = listing
         self._limit = limit
         self._max_pages = max_pages
+        self.on_reply: Callable[[Reply], None] | None = None  # given each answer as received, in a thread
         self._reset()
 
     def _reset(self) -> None:
@@ -164,6 +165,8 @@ class AsyncPages(Generic[R]):
         """The pages as exact frames of new rows, decoded away from the event loop."""
         self._reset()
         async for arrived in self.arrivals():
+            if self.on_reply is not None:
+                await asyncio.to_thread(self.on_reply, arrived.reply)
             batch = await asyncio.to_thread(decode, self.listing, arrived.reply)
             fresh = self._distinct.fresh(batch.frame)
             self.refused += batch.refused

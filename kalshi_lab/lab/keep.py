@@ -9,6 +9,7 @@ from kalshi_lab.ingest import history
 from kalshi_lab.ingest.collector import AsyncCollector, Collector
 from kalshi_lab.ingest.recorded_markets import CHANNELS, wanted
 from kalshi_lab.ingest.recorder import AsyncRecording, Recording
+from kalshi_lab.ingest.reparse import Reparsed, reparse
 from kalshi_lab.ingest.rounds import Work, planned
 from kalshi_lab.ingest.snapshot import Snapshot, snapshot
 from kalshi_lab.kalshi.params import filtered
@@ -177,6 +178,17 @@ class AsyncKeep(Verbs):
         return made
 
 
+    async def reparse(self, *, bodies: bool = False, progress: bool | None = None) -> Reparsed:
+        """Read what could not be read when it came (`table("quarantine")`) again with today's models, without asking the exchange.
+
+        What can be read goes into its tables as if it had been read at once: under its run, never over what was seen later, and with
+        the counts of its page in the ledger moved from quarantined to stored or duplicate. The rest stays where it is. Messages of a
+        stream stay too: a book that missed one keeps its gap. bodies=True also reads the answers that `keep_bodies=True` kept again, and
+        refreshes the rows that are in the tables from them.
+        """
+        return await reparse(self.store, self.clock, answers=bodies, progress=progress)
+
+
 class Keep(Facade):
     """The blocking face of `AsyncKeep`."""
 
@@ -187,3 +199,4 @@ class Keep(Facade):
     import_file = blocking(AsyncKeep.import_file)
     record = faced(AsyncKeep.record, Recording)
     collect = faced(AsyncKeep.collect, Collector)
+    reparse = blocking(AsyncKeep.reparse)
