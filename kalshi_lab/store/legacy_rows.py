@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 PRICE, COUNT, TIME = pl.Decimal(9, 6), pl.Decimal(18, 2), pl.Datetime("us", "UTC")
+DOLLARS = [Decimal(cents).scaleb(-2) for cents in range(101)]
 CENTS = ("yes_bid", "yes_ask", "last_price")
 QUOTED: dict[str, Any] = {"ticker": pl.String, **dict.fromkeys(CENTS, PRICE), "volume": COUNT, "open_interest": COUNT}
 STAMPS: dict[str, Any] = {"run_id": pl.String, "seen_at": TIME}
@@ -92,6 +94,7 @@ def _text(row: Row, name: str, made_up: Iterable[str] = ()) -> str | None:
     return value if isinstance(value, str) and value and value not in made_up else None
 
 
+@lru_cache(maxsize=4096)  # a look at the prices says its time in every row
 def _time(value: object) -> datetime | None:
     """A time; without a zone it means UTC."""
     if value is None or value == "":
@@ -104,9 +107,9 @@ def _dollars(cents: object) -> Decimal | None:
     """Whole cents of 0 to 100 as exact dollars."""
     if cents is None:
         return None
-    if isinstance(cents, bool) or not isinstance(cents, int) or not 0 <= cents <= 100:  # noqa: PLR2004 - a dollar
+    if isinstance(cents, bool) or not isinstance(cents, int) or not 0 <= cents < len(DOLLARS):
         raise ValueError(f"{cents!r} is no price in cents")
-    return Decimal(cents).scaleb(-2)
+    return DOLLARS[cents]
 
 
 def _whole(count: object) -> Decimal | None:
