@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
 
 from kalshi_lab import frames
-from kalshi_lab.clock import unix
 from kalshi_lab.ingest.loader import Decoded, Part, Walk
-from kalshi_lab.kalshi import candles
 from kalshi_lab.kalshi.pages import Arrived, AsyncPages, bad_payload, decode
 from kalshi_lab.models import Market
 
 if TYPE_CHECKING:
-    from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.kalshi.pages import Listing
     from kalshi_lab.store import Store
 
-WINDOW = 4_000  # candlesticks in one request, well below what the exchange has been seen to allow
 RESULT = ("ticker", "event_ticker", "result", "settlement_value", "close_time", "settlement_ts")
 Decode = Callable[["Listing[Any]", Arrived], Decoded]
 
 KNOWN = """
-SELECT markets.ticker, markets.status, markets.open_time, markets.close_time, markets.settlement_ts,
+SELECT markets.ticker, markets.status, markets.open_time, markets.close_time, markets.settlement_ts, markets.volume,
        coalesce(markets.series_ticker, events.series_ticker) AS series_ticker
 FROM markets LEFT JOIN events USING (event_ticker)
 WHERE ($1 IS NULL OR coalesce(markets.series_ticker, events.series_ticker) = $1)
@@ -118,42 +112,3 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
         Part(table, first.keys, pl.concat([part.frame for part in parts if part.table == table]), refresh=first.refresh)
         for table, first in tables.items()
     ]
-
-
-def candles_of(ticker: str, minutes: int) -> Callable[[Arrived], Decoded]:
-    """Pages of one market's candlesticks; a period once kept is refreshed, since the last one may not have been over."""
-
-    def read(arrived: Arrived) -> Decoded:
-        batch = candles.of_market(arrived.reply, ticker, minutes)
-        part = Part("candlesticks", ("ticker", "interval_minutes", "end_time"), batch.frame, refresh=True)
-        return Decoded((part,), batch.refused, batch.received)
-
-    return read
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """The candlesticks that are wanted of a market: interval, half-open window, and the side of the cutoff where they are."""
-
-    ticker: str
-    series_ticker: str | None
-    minutes: int
-    since: datetime
-    until: datetime
-    historical: bool
-
-
-async def candle_pages(kalshi: AsyncKalshi, wanted: Bars, cursor: str) -> AsyncIterator[Arrived]:
-    """A market's candlesticks in bounded windows, oldest first; the cursor is the Unix second at which the next window starts."""
-    start = datetime.fromtimestamp(int(cursor), UTC) if cursor else wanted.since
-    while start < wanted.until:
-        end = min(start + timedelta(minutes=wanted.minutes * WINDOW), wanted.until)
-        if wanted.historical:
-            call, _ = kalshi.historical.candle_call(wanted.ticker, wanted.minutes, since=start, until=end)
-        else:
-            call, _ = kalshi.markets.candle_call(
-                wanted.ticker, wanted.minutes, since=start, until=end, series=wanted.series_ticker
-            )
-        reply = await kalshi.door.send(call)
-        yield Arrived(reply, str(unix(end)) if end < wanted.until else "")
-        start = end

@@ -12,30 +12,32 @@ from typing import TYPE_CHECKING, Any, Literal
 from kalshi_lab import markup
 from kalshi_lab.clock import When, between
 from kalshi_lab.errors import RequestError, UsageError, one_of
-from kalshi_lab.ingest import datasets
-from kalshi_lab.ingest.loader import Load, Loaded, Walk
+from kalshi_lab.ingest import coverage, datasets
+from kalshi_lab.ingest.loader import Load, Loaded
+from kalshi_lab.ingest.planner import Planner
 from kalshi_lab.ingest.progress import Progress
 from kalshi_lab.ingest.snapshot import combos_left_out, combos_said
 from kalshi_lab.kalshi import params
 from kalshi_lab.observe import new_request_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
     from kalshi_lab.clock import Clock
+    from kalshi_lab.ingest.estimate import Expected
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.store import Store
 
 log = logging.getLogger(__name__)
+DRY_RUN = "dry run"  # in place of a run's id
 Dataset = Literal["markets", "events", "series", "trades", "candlesticks"]
 DATASETS: tuple[Dataset, ...] = ("candlesticks", "events", "markets", "series", "trades")
 FRESH = timedelta(hours=1)  # half a listing of that age is still the same listing
-OVERLAP = timedelta(hours=1)  # the cutoffs move while both sides are read: an hour is read twice and kept once
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What a sync did; received = stored + duplicate + quarantined."""
+    """What a sync did; received = stored + duplicate + quarantined. `expected`: what it was going to be, by what was known before."""
 
     dataset: str
     run_id: str
@@ -46,10 +48,13 @@ class SyncResult:
     quarantined: int
     resumed_pages: int
     seconds: float
+    expected: Expected
     combos_left_out: int | None = None
     combos_exact: bool = True
 
     def __repr__(self) -> str:
+        if self.run_id == DRY_RUN:
+            return f"<SyncResult {self.dataset}, dry run: {self.expected}>"
         resumed = f", resumed after {self.resumed_pages:,} pages" if self.resumed_pages else ""
         aside = f", {self.quarantined:,} QUARANTINED" if self.quarantined else ""
         combos = combos_said(self.combos_left_out, exact=self.combos_exact)
@@ -62,7 +67,12 @@ class SyncResult:
         combos = combos_said(self.combos_left_out, exact=self.combos_exact).removeprefix(", ") or None
         names = ("received", "stored", "duplicate", "quarantined", "pages", "resumed_pages")
         counts = {name: f"{getattr(self, name):,}" for name in names}
-        return counts | {"seconds": f"{self.seconds:.1f}", "combos": combos, "run": self.run_id}
+        return counts | {
+            "seconds": f"{self.seconds:.1f}",
+            "combos": combos,
+            "expected": self.expected,
+            "run": self.run_id,
+        }
 
     def _repr_html_(self) -> str:
         return markup.card(
@@ -85,6 +95,11 @@ class Ask:
     interval: str | int
     combos: bool
     nested: bool
+
+    @property
+    def of_markets(self) -> bool:
+        """Whether it names markets, one by one or by their event or series."""
+        return bool(self.series or self.event or self.tickers)
 
     @property
     def scope(self) -> str:
@@ -130,28 +145,43 @@ def asked(
 
 
 async def sync(
-    kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, *, resume: bool = True, progress: bool | None = None
+    kalshi: AsyncKalshi,
+    store: Store,
+    clock: Clock,
+    ask: Ask,
+    *,
+    resume: bool = True,
+    dry_run: bool = False,
+    progress: bool | None = None,
 ) -> SyncResult:
     """Bring one dataset into the store; see `AsyncLab.sync`."""
-    began = clock.monotonic()
-    walks = await _walks(kalshi, store, clock, ask, progress)
+    began, now = clock.monotonic(), clock.now()
+    ahead = Planner(kalshi, store, ask, now, resume=resume)
+    wanted = await _wanted(kalshi, store, clock, ask, dry_run=dry_run, progress=progress)
+    work = await ahead.work(wanted)
+    if dry_run:
+        return _result(ask, Loaded(DRY_RUN), work.expected, clock.monotonic() - began)
+    log.info("sync %s: %s", ask.dataset, work.expected)
+    await coverage.asked(store, ask.dataset, work.wanted, now, work.minutes)
     fresh_for = None if ask.dataset in {"trades", "candlesticks"} else FRESH
     counting = asyncio.create_task(_left_out(kalshi, ask))
     try:
-        with Progress(f"sync {ask.dataset}", shown=progress) as bar:
+        with Progress(f"sync {ask.dataset}", total=work.expected.rows, shown=progress, clock=clock) as bar:
             load = Load(store, clock, ask.dataset, ask.scope, new_request_id(), bar, fresh_for)
-            done = await load.run(walks, resume=resume)
+            done = await load.run(work.walks, resume=resume)
         count, exact = await counting
     finally:
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
-    return _result(ask, done, clock.monotonic() - began, count, exact)
+    return _result(ask, done, work.expected, clock.monotonic() - began, (count, exact))
 
 
-def _result(ask: Ask, done: Loaded, seconds: float, count: int | None, exact: bool) -> SyncResult:
+def _result(
+    ask: Ask, done: Loaded, expected: Expected, seconds: float, left_out: tuple[int | None, bool] = (None, True)
+) -> SyncResult:
     return SyncResult(
         ask.dataset, done.run_id, done.pages, done.received, done.stored, done.duplicate, done.quarantined, done.resumed_pages,
-        seconds, count, exact,
+        seconds, expected, *left_out,
     )  # fmt: skip
 
 
@@ -166,48 +196,15 @@ async def _left_out(kalshi: AsyncKalshi, ask: Ask) -> tuple[int | None, bool]:
     return count, exact and ask.status not in {None, "settled"}  # nothing counts those that are historical by now
 
 
-async def _walks(kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, progress: bool | None) -> list[Walk]:
-    if ask.dataset == "series":
-        return [datasets.listed("all", kalshi.series.list(volume=True), datasets.series)]
-    if ask.dataset == "events":
-        return [_events(kalshi, ask)]
-    if ask.dataset == "markets":
-        return _markets(kalshi, ask)
-    wanted = await _wanted(kalshi, store, clock, ask, progress)
-    if ask.dataset == "trades":
-        return await _trades(kalshi, clock, ask, [row["ticker"] for row in wanted])
-    cutoff = await kalshi.historical.cutoff()
-    return [_candles(kalshi, clock, ask, row, cutoff.market_settled_ts) for row in wanted]
-
-
-def _events(kalshi: AsyncKalshi, ask: Ask) -> Walk:
-    named = ask.event or ask.tickers or None
-    pages = kalshi.events.list(status=ask.status, series=ask.series, tickers=named, markets=ask.nested)
-    return datasets.listed("live", pages, datasets.events)
-
-
-def _markets(kalshi: AsyncKalshi, ask: Ask) -> list[Walk]:
-    """Live markets, and where settled ones are wanted also those that the historical endpoint alone still has."""
-    decode = datasets.markets_of(ask.series)
-    live = kalshi.markets.list(
-        status=ask.status, series=ask.series, event=ask.event, tickers=ask.tickers or None, combos=ask.combos
-    )
-    walks = [datasets.listed("live", live, decode)]
-    if ask.status in {None, "settled"}:
-        series = None if ask.tickers or ask.event else ask.series
-        event = None if ask.tickers else ask.event
-        old = kalshi.historical.markets(series=series, event=event, tickers=ask.tickers or None, combos=ask.combos)
-        walks.append(datasets.listed("historical", old, decode))
-    return walks
-
-
 async def _wanted(
-    kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, progress: bool | None
+    kalshi: AsyncKalshi, store: Store, clock: Clock, ask: Ask, *, dry_run: bool, progress: bool | None
 ) -> list[dict[str, Any]]:
     """The markets that trades or candlesticks are wanted of: a series or event is listed first, since markets join it."""
-    if not (ask.series or ask.event or ask.tickers):
+    if ask.dataset not in {"trades", "candlesticks"} or not ask.of_markets:
         return []
-    found = await datasets.known_markets(store, ask.series, ask.event, ask.tickers)
+    found = [] if store.is_new else await datasets.known_markets(store, ask.series, ask.event, ask.tickers)
+    if dry_run:
+        return found  # a listing would write
     if not ask.tickers or len(found) < len(ask.tickers):
         listing = replace(ask, dataset="markets", since=None, until=None, nested=False)
         await sync(kalshi, store, clock, listing, resume=True, progress=progress)
@@ -217,44 +214,3 @@ async def _wanted(
         raise UsageError(f"the exchange does not know {', '.join(sorted(unknown)[:5])}")
     status = {answer for answer, word in params.ANSWERED.items() if word == ask.status} | {ask.status}
     return [row for row in found if ask.status is None or row["status"] in status]
-
-
-async def _trades(kalshi: AsyncKalshi, clock: Clock, ask: Ask, names: list[str]) -> list[Walk]:
-    """Live trades, and historical ones where the window reaches behind the cutoff; with an overlap, so that none falls between."""
-    since, until = ask.window(clock.now())
-    cutoff = (await kalshi.historical.cutoff()).trades_created_ts
-    walks = []
-    chosen: list[str | None] = [*names] or [None]
-    for name in chosen:
-        label = name or "all"
-        if cutoff is None or until is None or until > cutoff:
-            first = since if cutoff is None or (since is not None and since > cutoff) else cutoff - OVERLAP
-            walks.append(
-                datasets.listed(f"{label} live", kalshi.markets.trades(name, since=first, until=until), datasets.trades)
-            )
-        if cutoff is not None and (since is None or since < cutoff):
-            last = cutoff + OVERLAP if until is None or until > cutoff else until
-            walks.append(
-                datasets.listed(
-                    f"{label} historical", kalshi.historical.trades(name, since=since, until=last), datasets.trades
-                )
-            )
-    return walks
-
-
-def _candles(kalshi: AsyncKalshi, clock: Clock, ask: Ask, market: dict[str, Any], cutoff: datetime | None) -> Walk:
-    """Candlesticks of a market over its life or the part of it that is wanted, from the side of the cutoff where it is."""
-    now = clock.now()
-    since, until = ask.window(now)
-    since = max(filter(None, (since, market["open_time"]))) if since or market["open_time"] else now - timedelta(days=7)
-    until = min(filter(None, (until, market["close_time"], now)))
-    settled = market["settlement_ts"]
-    old = settled is not None and cutoff is not None and settled < cutoff
-    series = ask.series or market["series_ticker"]
-    minutes = params.interval(ask.interval)
-    wanted = datasets.Bars(market["ticker"], series, minutes, since, until, historical=old)
-
-    def pages(cursor: str, _seen: int) -> AsyncIterator[Any]:
-        return datasets.candle_pages(kalshi, wanted, cursor)
-
-    return Walk(market["ticker"], pages, datasets.candles_of(market["ticker"], minutes))

@@ -22,12 +22,18 @@ _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of one subject's time that one walk reads; `grows` is where the stretch begins that it makes longer."""
+    """A stretch of one subject's time that one walk reads, begun at `asked_at`; `grows`: where the stretch begins that it makes longer."""
 
     subject: str
     since: datetime
     until: datetime
     grows: datetime
+    asked_at: datetime
+
+    @property
+    def settled(self) -> Stretch:
+        """The part of it that had settled when it was begun."""
+        return self.since, min(self.until, self.asked_at - OVERLAP)
 
     @property
     def name(self) -> str:
@@ -35,13 +41,13 @@ class Window:
         return f"{self.subject or '*'} {self.since:{_FORM}}..{self.until:{_FORM}}"
 
 
-def named(name: str) -> Window | None:
+def named(name: str, asked_at: datetime) -> Window | None:
     """The window of a walk's name, None where it is another kind of walk."""
     match = _NAME.match(name)
     if match is None:
         return None
     since, until = (datetime.strptime(text, _FORM).replace(tzinfo=UTC) for text in match.groups()[1:])
-    return Window("" if match[1] == "*" else match[1], since, until, since)
+    return Window("" if match[1] == "*" else match[1], since, until, since, asked_at)
 
 
 def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
@@ -73,7 +79,9 @@ def length(stretches: Iterable[Stretch]) -> timedelta:
     return sum((until - since for since, until in stretches), timedelta())
 
 
-def cut(subject: str, missing: Sequence[Stretch], held: Sequence[Stretch], size: timedelta) -> list[Window]:
+def cut(
+    subject: str, missing: Sequence[Stretch], held: Sequence[Stretch], size: timedelta, now: datetime
+) -> list[Window]:
     """Windows over what is missing, newest first; the oldest of a stretch makes the held one before it longer."""
     begins = {until: since for since, until in merged(held)}
     step = min(max(size, SHORTEST), LONGEST)
@@ -83,7 +91,7 @@ def cut(subject: str, missing: Sequence[Stretch], held: Sequence[Stretch], size:
         while until - edges[-1] > step * 1.5:
             edges.append(whole(edges[-1] + step))
         pieces = zip(edges, [*edges[1:], until], strict=True)
-        found += [Window(subject, first, last, begins.get(first, first)) for first, last in pieces]
+        found += [Window(subject, first, last, begins.get(first, first), now) for first, last in pieces]
     return sorted(found, key=lambda one: one.until, reverse=True)
 
 

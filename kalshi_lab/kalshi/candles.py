@@ -70,13 +70,29 @@ def of_markets(reply: Reply, minutes: int, *, only: str | None = None) -> frames
     return _whole(reply, named, minutes)
 
 
+class _Market(msgspec.Struct):
+    market_ticker: str = ""
+
+
+class _Markets(msgspec.Struct):
+    markets: list[_Market] | None = None
+
+
+def tickers_in(reply: Reply) -> set[str]:
+    """The markets that an answer about several is about; those that the live side does not have are left out of it."""
+    try:
+        return {row.market_ticker for row in msgspec.json.decode(reply.body, type=_Markets).markets or ()}
+    except (ValueError, RecursionError) as error:
+        raise unread(reply, error) from None
+
+
 def of_event(reply: Reply, minutes: int) -> tuple[frames.Batch, int]:
     """The candlesticks of an answer about an event's markets, and the Unix second up to which it goes."""
     answer = _object(reply, reply.body)
     tickers, end = answer.get("market_tickers") or [], answer.get("adjusted_end_ts")
     lists = _list(reply, reply.body, "market_candlesticks")
-    if len(tickers) != len(lists) or type(end) is not int:
-        raise bad_payload(reply, f"{len(tickers)} markets with {len(lists)} lists of candlesticks up to {end!r}")
+    if not isinstance(tickers, list) or len(tickers) != len(lists) or type(end) is not int:
+        raise bad_payload(reply, f"the markets {str(tickers)[:60]} with {len(lists)} lists of candlesticks up to {end!r}")
     try:
         rows = [msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or [] for raw in lists]
     except (ValueError, RecursionError) as error:

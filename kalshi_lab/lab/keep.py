@@ -70,10 +70,13 @@ class AsyncKeep(Verbs):
         combos: bool = False,
         nested: bool = False,
         resume: bool = True,
+        dry_run: bool = False,
         progress: bool | None = None,
     ) -> SyncResult:
-        """Bring a dataset into the store: what is new or changed is written once, and an interrupted sync carries on where it was.
+        """Bring a dataset into the store: what is new or changed is read and written once, and an interrupted sync carries on where it was.
 
+        Live and historical data are one. What was read before is not read again, but for the last hour of it; `resume=False` reads all
+        anew. `dry_run=True` only says what it would take: `.expected` has requests, rows, minutes and megabytes, where they can be told.
         markets: `status` as a filter (None for all, with the settled ones that only the historical endpoint still has); events:
         `nested=True` brings their markets along; trades: of `tickers`, an `event`, a `series` or the whole exchange, in [since, until);
         candlesticks: of `tickers`, an `event` or a `series`, over each market's life or [since, until). Combos are left out unless
@@ -83,7 +86,9 @@ class AsyncKeep(Verbs):
             dataset, status=status, series=series, event=event, tickers=tickers, since=since, until=until, interval=interval,
             combos=combos, nested=nested, now=self.clock.now(),
         )  # fmt: skip
-        return await history.sync(self.kalshi, self.store, self.clock, ask, resume=resume, progress=progress)
+        return await history.sync(
+            self.kalshi, self.store, self.clock, ask, resume=resume, dry_run=dry_run, progress=progress
+        )
 
     async def export(
         self,
@@ -176,7 +181,6 @@ class AsyncKeep(Verbs):
         made = AsyncCollector(self.store, self.clock, plan, work)
         self._background.add(made)
         return made
-
 
     async def reparse(self, *, bodies: bool = False, progress: bool | None = None) -> Reparsed:
         """Read what could not be read when it came (`table("quarantine")`) again with today's models, without asking the exchange.

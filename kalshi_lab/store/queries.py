@@ -60,7 +60,8 @@ SELECT * FROM known ORDER BY ticker
 """
 
 RESUMABLE = """
-SELECT run_id, walk, max(page) AS page, arg_max(next_cursor, page) AS next_cursor, max(time) AS time, sum(received)::BIGINT AS received
+SELECT run_id, walk, max(page) AS page, arg_max(next_cursor, page) AS next_cursor, max(time) AS time,
+       min(time) AS begun, sum(received)::BIGINT AS received
 FROM ledger WHERE dataset = $1 AND scope = $2
   AND run_id = (SELECT run_id FROM ledger WHERE dataset = $1 AND scope = $2 ORDER BY time DESC, rowid DESC LIMIT 1)
 GROUP BY run_id, walk

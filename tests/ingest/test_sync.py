@@ -30,7 +30,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("dataset", "filters", "table"), CASES)
 def test_a_sync_stores_what_it_received_once(lab: Lab, dataset: Any, filters: dict[str, Any], table: str) -> None:
-    """Every row received is stored, and a second sync adds no row: the counts of both balance with the ledger and the table."""
+    """Every row received is stored, and a second sync adds no row and reads no more: the counts of both balance with ledger and table."""
     first = lab.sync(dataset, **filters)
     truth.balanced(lab, first)
     assert first.stored == truth.count(lab, table) > 0
@@ -39,7 +39,9 @@ def test_a_sync_stores_what_it_received_once(lab: Lab, dataset: Any, filters: di
     second = lab.sync(dataset, **filters)
     truth.balanced(lab, second)
     assert second.run_id != first.run_id
-    assert (second.received, second.resumed_pages) == (first.received, 0)
+    assert second.resumed_pages == 0
+    assert second.received <= first.received
+    assert second.received < first.received or dataset == "series" or filters.get("status") == "open"
     again = lab.table(table, exact=True).drop("run_id", "seen_at")
     assert again.sort(pl.all()).equals(data.sort(pl.all()), null_equal=True)
 
@@ -50,10 +52,8 @@ def test_markets_are_those_of_the_world(lab: Lab, upset: Exchange, world: World)
     kept = lab.table("markets")
     assert sorted(kept["ticker"]) == sorted(truth.markets(world, truth.now(upset), combos=False, series=SERIES))
     assert kept["series_ticker"].unique().to_list() == [SERIES]
-    walks = lab.sql(
-        "SELECT walk FROM ledger WHERE run_id = ? AND walk <> '' GROUP BY walk ORDER BY walk", [done.run_id]
-    )
-    assert walks["walk"].to_list() == ["historical", "live"]
+    sides = lab.sql("SELECT DISTINCT split_part(next_cursor, ':', 1) FROM ledger WHERE run_id = ?", [done.run_id])
+    assert "historical" in sides.to_series().to_list()
     results = lab.table("results", exact=True)
     assert results.height > 400
     assert all(
