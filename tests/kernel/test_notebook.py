@@ -110,3 +110,13 @@ def test_a_bar_is_shown_in_the_cell_that_syncs(kernel: Notebook) -> None:
     assert "sync series" in cell.said or cell.shown
     assert "Warning" not in cell.said
     assert kernel.run("print('quiet')").said.strip() == "quiet"
+
+
+def test_the_last_failure_is_explained_in_the_next_cell(kernel: Notebook) -> None:
+    """`kl.explain()` needs no name for the error of the cell before, and shows the advice as HTML."""
+    assert kernel.run("lab.one_series('KXNOSUCH')").error == "NotFound"
+    shown = kernel.run("kl.explain()")
+    assert shown.error == ""
+    (data,) = shown.shown
+    assert set(data) == {"text/plain", "text/html"}
+    assert "The exchange does not know this ticker or id" in data["text/plain"]
