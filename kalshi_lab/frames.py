@@ -217,10 +217,10 @@ def _take(left: dict[str, Any], column: Column) -> Any:
 
 
 def _written(kind: str, value: Any) -> Any:
-    """A value as the columns expect it: nested ones as JSON text, counts and times as text where they came as whole numbers."""
+    """A value as the columns expect it: nested ones as JSON text, amounts and times as text where they came as whole numbers."""
     if kind == "json":
         return msgspec.json.encode(value).decode()
-    if kind == "count":
+    if kind in _PATTERNS:
         return str(value)
     return utc(value).isoformat() if kind == "time" and isinstance(value, int) else value
 

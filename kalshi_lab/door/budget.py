@@ -74,9 +74,13 @@ class Budget:
             if size is not None:
                 bucket.adjust(*size)
                 self.learned = True
+        most = max(
+            self.read.burst, self.write.burst
+        )  # what costs more could never be asked for: that is no figure to believe
         if costs is not None:
-            self._costs = dict(costs)
-        self._default = self._default if default is None else default
+            self._costs = {operation: cost for operation, cost in costs.items() if cost <= most}
+        if default is not None and default <= most:
+            self._default = default
 
     @property
     def idle(self) -> bool:

@@ -44,7 +44,7 @@ class Family:
     async def _rows(self, record: type[R], asked: Call, key: str) -> tuple[R, ...]:
         """The objects of a short list under `key`; null is empty. BadPayload where the key is missing or one cannot be read."""
         reply = await self._send(asked)
-        return tuple(read(record, reply, row) for row in envelope(reply, key)[key] or [])
+        return tuple(read(record, reply, row) for row in listed(reply, key))
 
     async def _id(self, asked: Call, key: str) -> str:
         """The id under `key` of the answer to a write."""
@@ -82,6 +82,14 @@ def envelope(reply: Reply, *required: str) -> dict[str, Any]:
     if missing or not isinstance(found, dict):
         raise bad_payload(reply, f"no {missing[0]!r} in it" if missing else "no object")
     return found
+
+
+def listed(reply: Reply, key: str) -> list[Any]:
+    """The list under `key` of the answer, empty for null; BadPayload where the key is missing or holds something else."""
+    found = envelope(reply, key)[key]
+    if found is not None and not isinstance(found, list):
+        raise bad_payload(reply, f"{key!r} is no list")
+    return found or []
 
 
 def read(record: type[R], reply: Reply, row: Any, **context: object) -> R:

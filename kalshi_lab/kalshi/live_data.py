@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kalshi_lab.clock import between, span
 from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.family import Family, envelope, read
+from kalshi_lab.kalshi.family import Family, envelope, listed, read
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.models import EventLiveData, LiveData, PlayByPlay, WeatherCalibrations, WeatherIndex
 from kalshi_lab.portal import Facade, blocking
@@ -29,7 +29,7 @@ class AsyncLiveData(Family):
         ids = params.several(milestones, "milestones", most=BATCH) or []
         asked = tuple(("milestone_ids", one) for one in ids) + _stats(player_stats)
         reply = await self._send(call("get_live_datas", asked))
-        return tuple(read(LiveData, reply, row) for row in envelope(reply, "live_datas")["live_datas"] or ())
+        return tuple(read(LiveData, reply, row) for row in listed(reply, "live_datas"))
 
     async def event(self, event: str, *, range: str | None = None) -> EventLiveData:  # noqa: A002 - the exchange's word
         """What an event's underlying does; range: one of the `range_options` of an earlier answer."""

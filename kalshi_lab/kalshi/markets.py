@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import candles, params
-from kalshi_lab.kalshi.family import Family, envelope
+from kalshi_lab.kalshi.family import Family, envelope, listed
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged, unread
 from kalshi_lab.models import Market, Orderbook, Trade
@@ -143,10 +143,10 @@ class AsyncMarkets(Family):
         """The order books of up to 100 markets in one request, in the order asked for; an unknown market has an empty book."""
         names = params.tickers(tickers, most=BATCH)
         reply = await self._send(call("get_market_orderbooks", tuple(("tickers", name) for name in names)))
-        rows = envelope(reply, "orderbooks")["orderbooks"] or []
+        rows = listed(reply, "orderbooks")
         if not all(isinstance(row, dict) for row in rows):
             raise bad_payload(reply, "a book that is no object")
-        books = {row.get("ticker"): _book(reply, str(row.get("ticker")), row) for row in rows}
+        books = {str(row.get("ticker")): _book(reply, str(row.get("ticker")), row) for row in rows}
         return tuple(books.get(name, Orderbook(name)) for name in names)
 
     async def candlesticks(
@@ -220,7 +220,7 @@ def _book(reply: Reply, ticker: str, found: dict[str, Any], *, required: bool = 
         raise bad_payload(reply, "no 'orderbook_fp' in it")
     try:
         return Orderbook.from_wire(ticker, found.get("orderbook_fp") or {})
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise bad_payload(reply, f"unreadable book level: {error}") from None
 
 

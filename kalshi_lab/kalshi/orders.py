@@ -13,7 +13,7 @@ from uuid import uuid4
 from kalshi_lab import frames
 from kalshi_lab.errors import Conflict, OrderUnknown, RequestError, UsageError, one_of
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.family import Family, envelope
+from kalshi_lab.kalshi.family import Family, envelope, listed
 from kalshi_lab.kalshi.operations import call
 from kalshi_lab.kalshi.pages import AsyncPages, paged
 from kalshi_lab.models.fields import columns
@@ -206,8 +206,7 @@ class AsyncOrders(Family):
 
     async def _results(self, asked: Any) -> tuple[OrderResult, ...]:
         reply = await self._send(asked)
-        rows = envelope(reply, "orders")["orders"] or []
-        return tuple(lenient(row) for row in rows)
+        return tuple(lenient(row) for row in listed(reply, "orders"))
 
     async def cancel_all(self, *, subaccount: int | None = None) -> None:
         """Cancel all resting orders; the exchange may also catch those placed within the next minute."""

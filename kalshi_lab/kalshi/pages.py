@@ -352,5 +352,5 @@ def bad_payload(
         attempts=reply.attempts,
         elapsed=reply.elapsed,
     )
-    error.sha256 = digest
+    error.sha256, error.may_have_happened = digest, reply.call.method != "GET"
     return error

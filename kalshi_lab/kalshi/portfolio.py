@@ -9,7 +9,7 @@ from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family, envelope
 from kalshi_lab.kalshi.operations import call
-from kalshi_lab.kalshi.pages import AsyncPages, paged
+from kalshi_lab.kalshi.pages import AsyncPages, bad_payload, paged
 from kalshi_lab.models.portfolio import (
     Balance,
     Deposit,
@@ -226,7 +226,10 @@ class AsyncPortfolio(Family):
     async def create_subaccount(self, *, shard: int | None = None) -> int:
         """Open the next subaccount; gives its number (1 to 63)."""
         reply = await self._send(call("create_subaccount", body=params.body(exchange_index=params.shard(shard))))
-        return int(envelope(reply, "subaccount_number")["subaccount_number"])
+        number = envelope(reply, "subaccount_number")["subaccount_number"]
+        if type(number) is not int:
+            raise bad_payload(reply, "a subaccount_number that is no whole number")
+        return number
 
     async def subaccount_balances(self) -> tuple[SubaccountBalance, ...]:
         """Cash by subaccount and shard."""

@@ -11,7 +11,7 @@ from kalshi_lab.door.host import exa
 from kalshi_lab.door.signing import KeyHeader
 from kalshi_lab.errors import LabError
 from kalshi_lab.portal import PORTAL
-from tests.door.raw_server import PREFIX, Answer, RawServer, free_port, reply
+from tests.door.raw_server import PREFIX, Answer, free_port, reply
 from tests.door.sending import busy_connections, settings_for
 from tests.fakes import FakeClock
 
@@ -25,6 +25,7 @@ Face = Literal["awaited", "blocking"]
 Kind = Literal["exchange", "exa"]
 FACES: tuple[Face, ...] = ("awaited", "blocking")
 KINDS: tuple[Kind, ...] = ("exchange", "exa")
+WAYS: tuple[tuple[Face, Kind], ...] = (("awaited", "exchange"), ("blocking", "exchange"), ("awaited", "exa"))
 KEY = "canary-exa-key-8d1f00b2"
 GOOD = b'{"markets": [], "results": []}'
 OK = reply(GOOD)
@@ -111,21 +112,3 @@ class Ended:
 def nobody() -> str:
     """An address where nobody listens."""
     return f"http://127.0.0.1:{free_port()}{PREFIX}"
-
-
-__all__ = [
-    "CALLS",
-    "FACES",
-    "GOOD",
-    "KEY",
-    "KINDS",
-    "OK",
-    "Ended",
-    "Face",
-    "Kind",
-    "RawServer",
-    "Row",
-    "door_to",
-    "nobody",
-    "through",
-]

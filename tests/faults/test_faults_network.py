@@ -24,7 +24,22 @@ from tests.door.signed import stamp
 from tests.door.test_broken_answers import CUT, LARGE, NO_JSON
 from tests.door.test_guard import _self_signed
 from tests.fakes import FakeClock
-from tests.faults.ground import CALLS, FACES, GOOD, KEY, KINDS, OK, Ended, Face, Kind, Row, door_to, nobody, through
+from tests.faults.ground import (
+    CALLS,
+    FACES,
+    GOOD,
+    KEY,
+    KINDS,
+    OK,
+    WAYS,
+    Ended,
+    Face,
+    Kind,
+    Row,
+    door_to,
+    nobody,
+    through,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +93,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_the_table(row: Row, face: Face, kind: Kind) -> None:
     """F1 to F5, F7, F9, F10, F29: outcome, attempts, waits to the second, retry quota, and no connection left busy."""
@@ -128,8 +142,7 @@ def test_dates_are_read_in_every_locale() -> None:
         locale.setlocale(locale.LC_TIME, before)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_no_connection(face: Face, kind: Kind) -> None:
     """F6: a refused connection is tried four times, then Unavailable without a status."""
     ended = Ended(kind, face, nobody(), FakeClock())
@@ -137,8 +150,7 @@ def test_no_connection(face: Face, kind: Kind) -> None:
     assert (ended.error.status, ended.error.attempts, ended.waits, ended.busy) == (None, 4, list(PAUSES), 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_a_name_that_nobody_knows(face: Face, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """F6: a failing name service is tried again like a refused connection."""
     names: list[str] = []
@@ -159,8 +171,7 @@ def test_a_name_that_nobody_knows(face: Face, kind: Kind, monkeypatch: pytest.Mo
     assert (len(names), ended.busy) == (4, 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_a_certificate_that_nobody_vouches_for(face: Face, kind: Kind, tmp_path: Path) -> None:
     """F6: it is never tried again, and the host sees no request, no key and no signature."""
     with RawServer(tls=_self_signed(tmp_path)) as server:
@@ -204,8 +215,7 @@ def test_a_host_that_does_not_take_what_is_sent(face: Face) -> None:
     assert (ended.error.attempts, ended.state["retry_tokens"], ended.busy) == (2, 90, 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_a_slow_drip_ends_with_the_deadline(face: Face, kind: Kind) -> None:
     """F8: bytes that come for ever, each in time, are cut at the deadline plus a second at most."""
     begun = time.monotonic()
@@ -339,8 +349,7 @@ def test_a_wall_clock_that_jumps(face: Face, hours: int) -> None:
     assert (ended.outcome, len(server.requests)) == ("Unavailable", 3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_a_storm_on_a_dead_host(face: Face, kind: Kind) -> None:
     """F20: 200 calls at once to a dead host are 200 requests and 20 repeats at most; with the circuit breaker far fewer."""
 
