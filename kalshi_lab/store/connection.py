@@ -39,6 +39,7 @@ WRITE: Config = {
 }
 CURE = "lab.store.restore(...) brings back a backup; lab.store.recover() saves what can be saved, and deletes nothing"
 LOCKED = "Could not set lock"
+FULL = ("no space left", "disk space", "file too large", "quota exceeded")
 DAMAGED = ("not a valid duckdb", "corrupt", "could not read enough bytes", "wal file")
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 
@@ -86,7 +87,7 @@ def told(sql: str = "") -> Iterator[None]:
 def statement_error(error: Exception, path: Path | None = None) -> StoreError:
     """The error for a statement that failed."""
     text, words = short(error), _words(error, path)
-    if "no space left" in words or "disk space" in words:
+    if any(word in words for word in FULL):
         return DiskFull(f"the disk is full: {text}", hint="Free some space; what was kept before is safe")
     if "checksum" in words or "corrupt" in words:
         return StoreCorrupt(f"the store's file is damaged: {text}", hint=CURE)

@@ -193,11 +193,8 @@ def _piece(connection: Connection, table: str, first: int, last: int) -> int:
 def _withdraw(connection: Connection, tables: list[str]) -> None:
     """Take the runs out of the ledger whose rows are not all there, and those with holes, so that the next sync reads them anew."""
     datasets = {dataset for table in tables for dataset in FEEDS.get(table, ())}
-    connection.execute("DELETE FROM copy.coverage")  # nothing counts as read any more
+    which = "dataset IN (SELECT dataset FROM copy.ledger WHERE walk <> '' GROUP BY dataset, run_id, walk HAVING max(page) <> count(*))"
     if "ledger" in tables:
-        connection.execute("DELETE FROM copy.ledger")
-    connection.execute("DELETE FROM copy.ledger WHERE list_contains(?, dataset)", [sorted(datasets)])
-    connection.execute(
-        "DELETE FROM copy.ledger WHERE run_id IN "
-        "(SELECT run_id FROM copy.ledger WHERE walk <> '' GROUP BY run_id, walk HAVING max(page) <> count(*))"
-    )
+        which = "TRUE"
+    for table in ("coverage", "ledger"):  # what was asked for and read to its end, by the ledger's word
+        connection.execute(f"DELETE FROM copy.{table} WHERE list_contains(?, dataset) OR {which}", [sorted(datasets)])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kalshi_lab.sim import process
-from tests.kills import checker
+from tests.kills import campaign, checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from kalshi_lab.sim import Exchange
 
 SEED = 20261122
-POINTS = ("begun", "rows", "ledger", "written", "committed")
-SHORT, LONG = "4d", "30d"  # windows of trades
+POINTS = campaign.POINTS
+SHORT = "4d"  # window of trades
 Wanted = dict[str, "pl.DataFrame"]
 
 
@@ -58,20 +57,15 @@ def test_killed_at_a_random_moment(exchange: Exchange, wanted: Wanted, tmp_path:
     checker.check(exchange, tmp_path, SHORT, wanted)
 
 
+@pytest.fixture(scope="module")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[campaign.Campaign]:
+    with campaign.running(tmp_path_factory.mktemp("campaign"), SEED) as made:
+        yield made
+
+
 @pytest.mark.kill
 @pytest.mark.timeout(600)
-def test_twenty_kills(exchange: Exchange, tmp_path: Path) -> None:
-    """Twenty kills spread over the whole of a longer run, several of them in one store one after the other."""
-    wanted = checker.undisturbed(exchange, tmp_path / "undisturbed", LONG)
-    lasts = checker.run_time(exchange, tmp_path / "measured", LONG)
-    draw, moments, kept = random.Random(SEED), Counter[tuple[str, int]](), []
-    for number in range(10):
-        home = tmp_path / str(number)
-        for _ in range(2):  # the second kill meets the run that carries on from the first
-            killed = checker.killed_after(exchange, home, LONG, draw.uniform(0, lasts * 0.9))
-            moments[killed.last, killed.points] += 1
-        kept.append(checker.check(exchange, home, LONG, wanted))
-    print(f"20 kills at {len(moments)} distinct points (last point reached, points before it): {sorted(moments)}")
-    print(f"pages kept by runs that were carried on: {kept}")
-    assert len(moments) > 5
-    assert sum(kept) > 20
+@pytest.mark.parametrize(("what", "count"), [("kills", 10), ("presses", 4), ("fulls", 3), ("logs", 6)])
+def test_the_short_campaign(sized: campaign.Campaign, what: str, count: int) -> None:
+    """F24, F25, F21, F28: a few of each; `python tests/kills/campaign.py` is the whole of it."""
+    print(getattr(sized, what)(count))

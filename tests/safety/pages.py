@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kalshi_lab.store import Store, journal, writes
+from kalshi_lab.store import TABLES, Store, journal, writes
+from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from pathlib import Path
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -38,19 +38,20 @@ def trades(number: int, run_id: str) -> pl.DataFrame:
     return pl.DataFrame({"trade_id": names}).with_columns(**stamp)
 
 
+async def kept(store: Store, number: int, *, run_id: str = "r1", scope: str = "all") -> None:
+    """Keep a page with its trades in one transaction, acknowledged."""
+
+    def work(connection: Any) -> list[writes.Page]:
+        writes.insert(connection, "trades", trades(number, run_id))
+        writes.enter(connection, [page(number, run_id=run_id, scope=scope)])
+        return [page(number, run_id=run_id, scope=scope)]
+
+    await store.write(work, journal.pages)
+
+
 def keep(store: Store, *numbers: int, run_id: str = "r1", scope: str = "all") -> None:
-    """Keep pages with their trades, a transaction each, acknowledged."""
-
-    def work(number: int) -> Any:
-        def inside(connection: Any) -> list[writes.Page]:
-            writes.insert(connection, "trades", trades(number, run_id))
-            writes.enter(connection, [page(number, run_id=run_id, scope=scope)])
-            return [page(number, run_id=run_id, scope=scope)]
-
-        return inside
-
     for number in numbers:
-        run(store.write(work(number), journal.pages))
+        run(kept(store, number, run_id=run_id, scope=scope))
 
 
 def end(store: Store, *, run_id: str = "r1", scope: str = "all", after: int = 100) -> None:
@@ -78,22 +79,15 @@ def look(
     run(store.write(work, lambda lines: lines))
 
 
-def whole(store: Store, path: Path | None = None) -> dict[str, pl.DataFrame]:
+def whole(store: Store) -> dict[str, pl.DataFrame]:
     """Every table of a store, in one order."""
-    from kalshi_lab.store import TABLES
 
-    source = store if path is None else Store(path)
-    return {
-        name: run(source.table(name)).sort(pl.all().cast(pl.String, strict=False))
-        for name in TABLES
-        if name != "bodies"
-    }
+    def work(connection: Any) -> dict[str, pl.DataFrame]:
+        return {name: fetch(connection, f"SELECT * FROM {name} ORDER BY ALL") for name in TABLES}
+
+    return run(store.look(work))
 
 
 def forget(store: Store, sql: str) -> None:
     """Take rows away behind the journal's back."""
     run(store.write(lambda connection: connection.execute(sql)))
-
-
-def path_of(home: Path) -> Path:
-    return home / "kalshi.duckdb"
