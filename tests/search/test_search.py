@@ -43,6 +43,7 @@ def filled(folder: Path) -> Store:
     names = ("ticker", "event_ticker", "title", "subtitle", "status", "rules_primary")
     rows = [dict(zip(names, row, strict=True)) | {"seen_at": NOW - timedelta(hours=2)} for row in MARKETS]
     put(made, "markets", ["ticker"], rows)
+    put(made, "markets", ["ticker"], [{"ticker": "KXCAFE-26-A", "extra": '{"category": "Culture"}'}])
     event = {"event_ticker": "KXFED-26DEC", "title": "Fed decision in December", "series_ticker": "KXFED"}
     put(made, "events", ["event_ticker"], [event | {"category": "Economics"}])
     series = [
@@ -167,9 +168,10 @@ def test_both_vocabularies_of_status_find_the_same(held: Store) -> None:
 
 
 def test_filters_choose(held: Store) -> None:
-    """DB-12, lessons 13 and 24: category by part of its name from event or series; event; series; limit, also 0."""
+    """DB-12, lessons 13 and 24: category by part of its name from market, event or series; event; series; limit, also 0."""
     assert set(find(held, "fed december", category="econ")) == {"KXFED-26DEC", "KXFED-26DEC-C25", "KXFED-26DEC-H0"}
     assert find(held, "friday", category="FINANCIAL") == ["KXINX-26-T5000"]
+    assert find(held, "cafe fed", category="culture") == ["KXCAFE-26-A"]
     assert set(find(held, "fed", event="KXFED-26JAN")) == {"KXFED-26JAN-C25"}
     assert set(find(held, "fed cafe", series="KXCAFE")) == {"KXCAFE-26-A"}
     assert len(find(held, "fed", limit=2)) == 2
