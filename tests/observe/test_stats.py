@@ -11,6 +11,7 @@ import pytest
 import kalshi_lab as kl
 from kalshi_lab.lab.traffic import ATTEMPTS, HOSTS, STATS
 from tests.door.raw_server import RawServer, free_port, reply
+from tests.door.signed import headers
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def test_a_request_is_found_by_the_id_that_its_error_shows(tmp_path: Path) -> No
         assert found["error"].unique().to_list() == ["Unavailable"]
         assert found["url"].unique().to_list() == [f"{server.url}/exchange/status"]
         assert lab.stats(request=error.request_id[:6]).equals(found)
-        assert lab.stats("attempt").height == 4
+        assert lab.stats("attempt").filter(operation="get_exchange_status").height == 4
         with pytest.raises(kl.UsageError, match="no attempt of request 'ffffffffffff0'"):
             lab.stats(request="ffffffffffff0")
-    sent = [line for request in server.requests for line in request.split(b"\r\n") if b"request-id" in line.lower()]
-    assert [line.partition(b": ")[2].decode() for line in sent[1:]] == [error.request_id] * 3
+    sent = [headers(request)["x-request-id"] for request in server.requests if b"/exchange/status" in request]
+    assert sent[1:] == [error.request_id] * 3
 
 
 def test_a_host_that_is_left_alone_says_until_when(tmp_path: Path) -> None:

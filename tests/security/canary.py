@@ -80,17 +80,17 @@ def every_log() -> Iterator[io.StringIO]:
         root.setLevel(level)
 
 
-def told(error: BaseException) -> dict[str, str | bytes]:
-    """An error in every way in which it may be shown or kept."""
+def told(error: BaseException, *, verbose: bool = True) -> dict[str, str | bytes]:
+    """An error in every way in which it may be shown or kept; %xmode Verbose, which takes its time, where it is asked for."""
     explained = kl.explain(error)
     with_locals = traceback.TracebackException.from_exception(error, capture_locals=True)
-    verbose = VerboseTB().text(type(error), error, error.__traceback__)
+    shown = VerboseTB().text(type(error), error, error.__traceback__) if verbose else ""
     return {
         "str and repr": f"{error} {error!r}",
         "fields": repr(vars(error)),
         "traceback": "".join(traceback.format_exception(error)),
         "traceback with locals": "".join(with_locals.format()),
-        "%xmode Verbose": re.sub(r"\x1b\[[0-9;]*m", "", verbose),
+        "%xmode Verbose": re.sub(r"\x1b\[[0-9;]*m", "", shown),
         "pickle of an error": pickle.dumps(error),
         "copy of an error": repr(vars(copy.deepcopy(error))),
         "explanation": repr(explained) + explained._repr_html_(),
@@ -115,8 +115,8 @@ def failures() -> Iterator[tuple[str, str | bytes, list[bytes]]]:
         with ExitStack() as held, every_log() as log:
             server = held.enter_context(RawServer(answer))
             kalshi = held.enter_context(client(server.url))
-            for error in (refused(kalshi), order(kalshi), new_key(kalshi)):
-                for surface, text in told(error).items():
+            for ask in (refused, order, new_key):
+                for surface, text in told(ask(kalshi), verbose=ask is refused).items():
                     yield surface, text, server.requests
             yield (
                 "frames of stats",
@@ -169,7 +169,7 @@ def streams() -> Iterator[tuple[str, str | bytes, list[bytes]]]:
     ):
         for status in (401, 403, 302, 429, 503):
             server.refuse, server.redirect = [status] * 9, "wss://elsewhere.example/"
-            for surface, text in told(raised(kalshi.stream("ticker").start)).items():
+            for surface, text in told(raised(kalshi.stream("ticker").start), verbose=status == 401).items():
                 yield surface, text, _handshakes(server)
         server.refuse = []
         with kalshi.stream("ticker") as stream:
