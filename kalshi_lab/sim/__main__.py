@@ -31,6 +31,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
         "--prerender", action="store_true", help="make the pages of the market listing before listening"
     )
     parser.add_argument("--squeeze", action="store_true", help="send prerendered pages gzipped, as the exchange does")
+    parser.add_argument(
+        "--trades", type=int, default=0, help="serve so many computed trades instead of the world's own"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args(given)
 
@@ -41,6 +44,7 @@ def main(given: list[str]) -> None:
     check_installed()
     from kalshi_lab.sim.api import Api
     from kalshi_lab.sim.app import Application
+    from kalshi_lab.sim.dense import Dense
     from kalshi_lab.sim.pages import Pages
     from kalshi_lab.sim.serving import serve
     from kalshi_lab.sim.virtual import Bucket, VirtualClock
@@ -53,8 +57,9 @@ def main(given: list[str]) -> None:
     clock = VirtualClock(microseconds(world.start), options.clock, options.speed)
     api = Api(world, clock.now)
     pages = Pages(api, squeezed=options.squeeze) if options.prerender else None
+    dense = Dense(api, options.trades, options.history_days) if options.trades else None
     serve(
-        Application(api, clock, Bucket(options.read_tokens), delay=options.delay_ms / 1000, pages=pages),
+        Application(api, clock, Bucket(options.read_tokens), delay=options.delay_ms / 1000, pages=dense or pages),
         options.port,
         with_parent=options.with_parent,
     )

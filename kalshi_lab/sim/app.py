@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from kalshi_lab.sim.api import Api
+    from kalshi_lab.sim.dense import Dense
     from kalshi_lab.sim.pages import Pages
     from kalshi_lab.sim.virtual import Bucket, VirtualClock
 
@@ -78,7 +79,7 @@ class Application:
     """
 
     def __init__(
-        self, api: Api, clock: VirtualClock, bucket: Bucket, *, delay: float = 0.0, pages: Pages | None = None
+        self, api: Api, clock: VirtualClock, bucket: Bucket, *, delay: float = 0.0, pages: Pages | Dense | None = None
     ) -> None:
         self.api, self.clock, self.delay, self.pages = api, clock, delay, pages
         self.hub = Hub()

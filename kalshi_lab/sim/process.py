@@ -209,6 +209,7 @@ def start(
     clock: Literal["live", "frozen"] = "live",
     speed: float = 1.0,
     prerender: bool | Literal["gzip"] = False,
+    trades: int = 0,
     delay_ms: float = 0,
     read_tokens: float | None = None,
     start: datetime | None = None,
@@ -223,15 +224,15 @@ def start(
 
     `markets` is how many markets are open at its start time, `clock` "live" (runs with the wall clock, times `speed`) or "frozen",
     `read_tokens` the read budget a second (12,000; a request costs 10), `delay_ms` a pause before each answer. `prerender` builds the
-    pages of the market listing before it listens, for benchmarks; "gzip" sends them compressed, as the exchange does. The rest
-    describes the world: see `sim.World`.
+    pages of the market listing before it listens, for benchmarks; "gzip" sends them compressed, as the exchange does. `trades` puts so
+    many computed ones in place of the world's own, which cost next to nothing to serve. The rest describes the world: see `sim.World`.
 
     Raises UsageError when starlette or uvicorn is not installed, for a bad parameter, or when it does not listen within `timeout` seconds.
     """
     check_installed()
     options: dict[str, object] = {
         "port": port, "markets": markets, "seed": seed, "clock": clock, "speed": speed, "delay-ms": delay_ms, "read-tokens": read_tokens,
-        "start": start and start.isoformat(), "history-days": history_days,
+        "trades": trades or None, "start": start and start.isoformat(), "history-days": history_days,
         "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
