@@ -171,7 +171,7 @@ class AsyncCollector(AsyncSession):
         ended = self._clock.now()
         self._slept((ended - began).total_seconds() - (self._clock.monotonic() - ticks))
         if kind == SYNC and not errors:  # one that failed is tried again in the next round
-            self._sync_due = self._syncs.next(began)
+            self._sync_due = self._syncs.next(began + self._plan.sync_every / 2)
         self._rounds, self._rows, self._last_round = self._rounds + 1, self._rows + rows, ended
         made = Round(
             self.collector, self._rounds, self._plan.scope, due, began, ended, kind, rows, self._missed, self._because,

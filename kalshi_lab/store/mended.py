@@ -90,8 +90,8 @@ def merge(connection: Connection, table: str, keys: Sequence[str], frame: pl.Dat
         return
     on = " AND ".join(f"old.{key} = incoming.{key}" for key in keys)
     values = [name for name in frame.columns if name not in keys]
-    fills = ", ".join(f"{name} = coalesce(old.{name}, incoming.{name})" for name in values)
-    takes = ", ".join(f"{name} = coalesce(incoming.{name}, old.{name})" for name in values)
+    fills = ", ".join(f"{name} = {writes.better(f'old.{name}', f'incoming.{name}')}" for name in values)
+    takes = ", ".join(f"{name} = {writes.better(f'incoming.{name}', f'old.{name}')}" for name in values)
     added = " WHEN NOT MATCHED THEN INSERT BY NAME" if add else ""
     connection.register("incoming", Arrow(frame))
     connection.execute(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 NEAR = "INTERVAL 1 SECOND"  # the stream says the time of a trade in milliseconds, REST in microseconds
+# texts that answers about a market that is over leave empty
+LEFT_OUT = frozenset(
+    ("title", "subtitle", "sub_title", "yes_sub_title", "no_sub_title", "category", "rules_primary", "rules_secondary")
+)
 LEDGER: dict[str, Any] = {
     "run_id": pl.String, "dataset": pl.String, "scope": pl.String, "walk": pl.String, "page": pl.Int64, "next_cursor": pl.String,
     "received": pl.Int64, "stored": pl.Int64, "duplicate": pl.Int64, "quarantined": pl.Int64, "sha256": pl.String,
@@ -94,6 +98,12 @@ def upsert(connection: Connection, table: str, keys: Sequence[str], frame: pl.Da
     return frame.height - int(known)
 
 
+def better(first: str, second: str) -> str:
+    """SQL for a value, else another where the first is null, or an empty text where the exchange leaves texts out of later answers."""
+    given = f"nullif({first}, '')" if first.rsplit(".", maxsplit=1)[-1] in LEFT_OUT else first
+    return f"coalesce({given}, {second}, {first})" if given != first else f"coalesce({first}, {second})"
+
+
 def _folded(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """One row for each key, with the last value of each column that is not null."""
     if not frame.select(keys).is_duplicated().any():
@@ -103,7 +113,7 @@ def _folded(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 def _merge(table: str, keys: Sequence[str], values: Sequence[str]) -> str:
     on = " AND ".join(f"old.{key} = incoming.{key}" for key in keys)
-    changes = ", ".join(f"{name} = coalesce(incoming.{name}, old.{name})" for name in values)
+    changes = ", ".join(f"{name} = {better(f'incoming.{name}', f'old.{name}')}" for name in values)
     return f"MERGE INTO {table} AS old USING incoming ON {on} WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT BY NAME"
 
 
