@@ -1,9 +1,10 @@
-"""Turns at a store's file among processes: who is next, who came last, and whether anybody waits.
+"""Turns at a store's file among processes: who is next, who has it open, and whether anybody waits.
 
-DuckDB's own lock keeps processes apart; it says who holds the file, but keeps no order. So whoever wants to open the file first takes
-the front of the line, the lock of a small file beside it, and keeps that until the store is open: nobody passes the one in front,
-neither a writer that waits for readers to leave nor a reader among writers. The small file holds the name of the last one to open
-the store. Where files cannot be locked like this there is no line, and DuckDB's lock alone decides.
+DuckDB's own lock keeps processes apart, but it keeps no order, and a try costs milliseconds. So whoever wants to open the file takes
+the locks of two small files beside it first: `.line`, which is for the one who is next, and then `.held`, alone or shared with other
+readers, for as long as the store is open. Nobody passes the one who is next, neither a writer that waits for readers to leave nor a
+reader among writers; readers look more often, since they stay for less. `.held` has the name of the last one to open the store. Where
+files cannot be locked like this, DuckDB's lock alone decides.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ if TYPE_CHECKING:
 
     from kalshi_lab.store.gate import Job
 
-FIRST, LONGEST = 0.001, 0.02  # seconds between two looks at the line
+SOONEST = 0.0005  # seconds between two looks, at first; later a tenth of what was waited, up to these
+NEXT, READER, WRITER, DUCKDB = 0.002, 0.004, 0.015, 0.05
 
 
 class Patience:
-    """A bounded wait in small, growing, jittered pauses, which ends at once when the work is stopped."""
+    """A bounded wait in small, jittered pauses, which ends at once when the work is stopped."""
 
     def __init__(self, job: Job, seconds: float) -> None:
-        self._job, self._pause = job, FIRST
-        self.began = time.monotonic()
-        self._end = self.began + seconds
+        self._job, self._began = job, time.monotonic()
+        self._end = self._began + seconds
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
         return time.monotonic() > self._end or self._job.stopped.is_set()
 
-    def pause(self) -> None:
+    def pause(self, longest: float) -> None:
         """Wait a little."""
-        self._job.stopped.wait(self._pause * (0.5 + random.random()))  # noqa: S311 - jitter, not cryptography
-        self._pause = min(self._pause * 1.3, LONGEST)
+        pause = max(SOONEST, min((time.monotonic() - self._began) / 10, longest))
+        self._job.stopped.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter, not cryptography
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,57 +66,69 @@ class Line:
     """The line of processes at one store."""
 
     def __init__(self, store: Path) -> None:
-        self._path = store.with_name(store.name + ".line")
+        self._next = store.with_name(store.name + ".line")
+        self._held = store.with_name(store.name + ".held")
         self._command = _command()
 
     @contextmanager
-    def front(self, patience: Patience) -> Iterator[int | None]:
-        """Be in front, or past the bound of the wait; what `sign` needs."""
-        descriptor = self._opened()
-        try:
-            while descriptor is not None and not _locked(descriptor) and not patience.over:
-                patience.pause()
-            yield descriptor
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+    def turn(self, patience: Patience, *, shared: bool) -> Iterator[int | None]:
+        """Have the turn at the store, or be past the bound of the wait; gives what `sign` needs, None without a turn."""
+        with _opened(self._held) as held:
+            with _opened(self._next) as place:
+                mine = _locked(place, patience, READER if shared else WRITER) and _locked(
+                    held, patience, NEXT, shared=shared
+                )
+            yield held if mine else None
 
     @property
     def wanted(self) -> bool:
-        """Whether another process is in front, which is waiting for the store as long as this one has it open."""
-        descriptor = self._opened()
-        if descriptor is None:
-            return False
-        try:
-            return not _locked(descriptor, shared=True)
-        finally:
-            os.close(descriptor)
+        """Whether another process is next, which is waiting for the store as long as this one has it open."""
+        with _opened(self._next) as place:
+            return not _free(place, shared=True)
 
-    def sign(self, descriptor: int | None) -> None:
+    def sign(self, held: int | None) -> None:
         """Write down that this process opened the store now."""
-        if descriptor is None:
+        if held is None:
             return
         since = datetime.fromtimestamp(time.time()).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         text = json.dumps({"pid": os.getpid(), "command": self._command, "since": since}).encode()
         with suppress(OSError):  # a full disk; it is for an error message alone
-            os.pwrite(descriptor, text.ljust(256), 0)
+            os.pwrite(held, text.ljust(256), 0)
 
     def last(self) -> Holder | None:
         """Who opened the store last; None where that is not known."""
         with suppress(OSError, ValueError, TypeError):
-            return Holder(**json.loads(self._path.read_bytes()))
+            return Holder(**json.loads(self._held.read_bytes()))
         return None
 
-    def _opened(self) -> int | None:
-        if sys.platform == "win32":
-            return None
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """A file for its lock alone, which closing it gives back; None where there is no such thing."""
+    descriptor = None
+    if sys.platform != "win32":
         with suppress(OSError):
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        return None
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def _locked(descriptor: int, *, shared: bool = False) -> bool:
-    """Take the lock if it is free; a file system without locks has no line, so that everybody is in front."""
+def _locked(descriptor: int | None, patience: Patience, longest: float, *, shared: bool = False) -> bool:
+    """Wait for a lock; whether it came."""
+    while not _free(descriptor, shared=shared):
+        if patience.over:
+            return False
+        patience.pause(longest)
+    return True
+
+
+def _free(descriptor: int | None, *, shared: bool) -> bool:
+    """Take a lock if it is free; where there are no locks everything is."""
+    if descriptor is None or sys.platform == "win32":
+        return True
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -21,7 +21,7 @@ from kalshi_lab.errors import UsageError, unknown
 from kalshi_lab.store.connection import LOCKED, READ, WRITE, fetch, in_transaction, opening_error, short, told
 from kalshi_lab.store.gate import WRITING, Job, forked, gate_of
 from kalshi_lab.store.journal import Journal
-from kalshi_lab.store.line import Line, Patience
+from kalshi_lab.store.line import DUCKDB, Line, Patience
 from kalshi_lab.store.upkeep import Upkeep
 from kalshi_lab.store.versions import TABLES, create
 
@@ -175,20 +175,23 @@ class Store(Upkeep):
 
     @contextmanager
     def _open(self, job: Job, config: Config) -> Iterator[Connection]:
-        connection = self._connect(job, config)
-        try:
-            job.holds(connection)
-            yield connection
-        finally:
-            job.holds(None)
-            connection.close()
+        patience = Patience(job, self._wait)
+        with self._line.turn(patience, shared=config is not WRITE) as turn:
+            connection = self._connect(patience, config)
+            try:
+                self._line.sign(turn)
+                job.holds(connection)
+                yield connection
+            finally:
+                job.holds(None)
+                connection.close()
 
-    def _connect(self, job: Job, config: Config) -> Connection:
+    def _connect(self, patience: Patience, config: Config) -> Connection:
         """Open the file, and once more where another took its name meanwhile, as a vacuum or a restore does."""
         while True:
             before = self._identity()
-            connection = self.patiently(
-                job, lambda: duckdb.connect(str(self.path), read_only=config is not WRITE, config=config)
+            connection = self._patiently(
+                patience, lambda: duckdb.connect(str(self.path), read_only=config is not WRITE, config=config)
             )
             if before in {None, self._identity()}:
                 return connection
@@ -221,19 +224,17 @@ class Store(Upkeep):
         return self._gate.waiting > 0 or self._line.wanted
 
     def patiently(self, job: Job, attempt: Callable[[], T]) -> T:
-        """Try to open the file: in front of the line of processes, in small pauses up to the bound."""
-        patience = Patience(job, self._wait)
-        with self._line.front(patience) as place:
-            while True:
-                try:
-                    made = attempt()
-                except duckdb.Error as error:
-                    if LOCKED not in str(error) or patience.over:
-                        raise opening_error(error, self.path, self._wait, self._line.last()) from None
-                else:
-                    self._line.sign(place)
-                    return made
-                patience.pause()
+        """Try to open the file, waiting for another process in small pauses up to the bound."""
+        return self._patiently(Patience(job, self._wait), attempt)
+
+    def _patiently(self, patience: Patience, attempt: Callable[[], T]) -> T:
+        while True:
+            try:
+                return attempt()
+            except duckdb.Error as error:
+                if LOCKED not in str(error) or patience.over:
+                    raise opening_error(error, self.path, self._wait, self._line.last()) from None
+            patience.pause(DUCKDB)
 
     def __repr__(self) -> str:
         return f"<Store {self.path}>"
