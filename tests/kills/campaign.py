@@ -89,6 +89,8 @@ class Campaign:
             home = self.base / f"presses-{number // ONE_HOME}"
             how = "query" if number % 4 == 3 else "press"
             child = checker.started(self.exchange, home, SINCE, how)
+            assert child.stdout is not None
+            assert child.stdout.readline() == "listening\n"
             wait = self.draw.uniform(0.1, 0.5) if how == "query" else self.draw.uniform(0, self.lasts)
             timer = threading.Timer(wait, child.send_signal, [signal.SIGINT])
             began = time.monotonic()

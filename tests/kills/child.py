@@ -83,6 +83,8 @@ class Disk:
 
 def pressed(lab: Lab, since: str, how: str) -> None:
     """Work until the stop button; the next call works."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background would have it ignored
+    say("listening")
     try:
         if how == "query":
             lab.sql(LONG)
