@@ -12,7 +12,6 @@ from kalshi_lab import markup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STATS = "lab.stats(request={!r})"
 NOTHING_SENT = "Nothing was sent and nothing was written."
 
 # what each class means, and what to do about it, in the order in which it pays to try
@@ -276,7 +275,7 @@ def _explained(error: BaseException) -> Explanation:
     happened, steps = _words(error)
     own = getattr(error, "hint", "") if isinstance(error, e.LabError) else ""
     said = error.message if isinstance(error, e.LabError) else f"{type(error).__name__}: {error}"
-    advice = tuple(dict.fromkeys(([own] if own else []) + [*_particular(error), *steps]))
+    advice = tuple(dict.fromkeys(([own] if own else []) + [*_particular(error), *steps, *_attempts(error)]))
     return Explanation(type(error).__name__, happened, said, _request(error), _tried(error), advice)
 
 
@@ -318,9 +317,14 @@ def _particular(error: BaseException) -> list[str]:
             made.append(step(error))
     if isinstance(error, e.RequestError) and error.may_have_happened:
         made.insert(0, "It may have been carried out all the same: look before you send it again")
-    if isinstance(error, e.RequestError) and error.request_id and error.attempts:
-        made.append(f"See each attempt: {STATS.format(error.request_id)}")
     return [step for step in made if step]
+
+
+def _attempts(error: BaseException) -> list[str]:
+    """How to see what was tried, where something was."""
+    if isinstance(error, e.RequestError) and error.request_id and error.attempts:
+        return [f"See each attempt: lab.stats(request={error.request_id!r})"]
+    return []
 
 
 def _wait(error: e.RateLimited) -> str:
