@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.clock import between
@@ -130,7 +131,7 @@ class AsyncKeep(Verbs):
         import adds nothing. A frame tells what became of the rows: table, into, received = stored + duplicate + quarantined.
         Raises UsageError for any other file, StoreCorrupt for a damaged archive.
         """
-        return await imports.import_file(self.store, checked(path, "path"), self.clock.now())
+        return await imports.import_file(self.store, Path(path), self.clock.now())
 
     def record(
         self,

@@ -167,6 +167,16 @@ def test_what_is_no_archive_or_a_newer_one_is_told(made: Path, tmp_path: Path) -
             asyncio.run(import_file(other, path, NOW))
 
 
+def test_a_file_is_read_from_wherever_it_lies(exchange: Exchange, made: Path, tmp_path: Path) -> None:
+    """What is read may be named by a way upwards or a link, unlike what is written; a name that cannot be is told."""
+    (tmp_path / "link.zip").symlink_to(made)
+    for number, path in enumerate((made.parent / ".." / "out" / made.name, tmp_path / "link.zip")):
+        with Lab("sim", base_url=exchange.url, home=tmp_path / f"home{number}") as lab:
+            assert lab.import_file(path).filter(table="trades")["stored"].item() == 5
+            with pytest.raises(UsageError, match="no file"):
+                lab.import_file("a\0b")
+
+
 def test_a_failure_midway_leaves_the_store_empty(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All tables or none: what breaks in the last one takes the first back."""
     real: Any = archive.writes.insert
