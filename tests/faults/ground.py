@@ -26,6 +26,7 @@ Kind = Literal["exchange", "exa"]
 FACES: tuple[Face, ...] = ("awaited", "blocking")
 KINDS: tuple[Kind, ...] = ("exchange", "exa")
 WAYS: tuple[tuple[Face, Kind], ...] = (("awaited", "exchange"), ("blocking", "exchange"), ("awaited", "exa"))
+NOW = "Sun, 22 Nov 2026 14:00:00 GMT"
 KEY = "canary-exa-key-8d1f00b2"
 GOOD = b'{"markets": [], "results": []}'
 OK = reply(GOOD)
@@ -112,3 +113,13 @@ class Ended:
 def nobody() -> str:
     """An address where nobody listens."""
     return f"http://127.0.0.1:{free_port()}{PREFIX}"
+
+
+def status(code: int, **headers: str) -> bytes:
+    """An answer that refuses."""
+    return reply({"error": {"code": "x", "message": "y"}}, code, **headers)
+
+
+def asked(value: str) -> bytes:
+    """A 429 that asks to wait."""
+    return status(429, Retry_After=value, Date=NOW)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import locale
 import socket
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import kalshi_lab as kl
 from kalshi_lab.clock import SystemClock
-from kalshi_lab.door import Call, Door, Reply
+from kalshi_lab.door import Call
 from kalshi_lab.door.retry import asked_wait
 from kalshi_lab.errors import LabError
-from tests.door.raw_server import CLOSE, PREFIX, RESET, STALL, Answer, RawServer, drip, reply
+from tests.door.raw_server import PREFIX, RESET, STALL, RawServer, drip, reply
 from tests.door.sending import Sent, settings_for
-from tests.door.signed import stamp
 from tests.door.test_broken_answers import CUT, LARGE, NO_JSON
 from tests.door.test_guard import _self_signed
 from tests.fakes import FakeClock
@@ -30,30 +28,23 @@ from tests.faults.ground import (
     GOOD,
     KEY,
     KINDS,
+    NOW,
     OK,
     WAYS,
     Ended,
     Face,
     Kind,
     Row,
+    asked,
     door_to,
     nobody,
-    through,
+    status,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOW = "Sun, 22 Nov 2026 14:00:00 GMT"
 PAUSES = (0.25, 0.5, 1.0)  # half of each cap, since the fake clock's dice show 0.5
-
-
-def status(code: int, **headers: str) -> bytes:
-    return reply({"error": {"code": "x", "message": "y"}}, code, **headers)
-
-
-def asked(value: str) -> bytes:
-    return status(429, Retry_After=value, Date=NOW)
 
 
 ROWS = [
@@ -291,191 +282,3 @@ def test_a_body_that_nobody_understands_shows_no_secret() -> None:
         error = Sent(server, private, credentials=kl.Credentials.generate()).error
     assert isinstance(error, kl.BadPayload)
     assert "dollars" not in str(error)
-
-
-SKEWED = {"Date": "Sun, 22 Nov 2026 14:02:00 GMT"}
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_wrong_clock(face: Face) -> None:
-    """F18: a 401 for this machine's clock is signed once more in the exchange's time; a second one is ClockSkew, another AuthFailed."""
-    key = kl.Credentials.generate()
-    balance = Call("get_balance", "/portfolio/balance", auth=True)
-
-    async def ends(server: RawServer) -> tuple[str, int, list[float]]:
-        clock = FakeClock()
-        door = Door(settings_for(server), clock=clock, credentials=key)
-        try:
-            return "Reply", (await door.send(balance)).attempts, clock.slept
-        except kl.Forbidden as error:
-            return type(error).__name__, error.attempts, clock.slept
-        finally:
-            await door.aclose()
-
-    refused = status(401, **SKEWED)
-    for answers, wanted in (
-        ((refused, OK), ("Reply", 2)),
-        ((refused,), ("ClockSkew", 2)),
-        ((status(401, Date=NOW),), ("AuthFailed", 1)),
-    ):
-        with RawServer(*answers) as server:
-            outcome, attempts, slept = through(face, ends(server))
-        assert (outcome, attempts, [one for one in slept if one >= 0.05]) == (*wanted, [])
-        stamps = [stamp(request, key) for request in server.requests]
-        assert [later - stamps[0] for later in stamps[1:]] == ([120_000] if attempts == 2 else [])
-
-
-class Jumping(FakeClock):
-    """A wall clock that is set by an hour with every look at it; time that passes is as ever."""
-
-    def __init__(self, by: timedelta) -> None:
-        super().__init__()
-        self._by, self._jumped = by, timedelta()
-
-    def now(self) -> datetime:
-        self._jumped += self._by
-        return super().now() + self._jumped
-
-
-@pytest.mark.parametrize("hours", [-1, 1])
-@pytest.mark.parametrize("face", FACES)
-def test_a_wall_clock_that_jumps(face: Face, hours: int) -> None:
-    """F19: deadlines, waits and the circuit's rest do not hear of it."""
-    with RawServer(status(503), asked("3"), status(503), OK) as server:
-        ended = Ended("exchange", face, server.url, Jumping(timedelta(hours=hours)), deadline=5.0)
-    assert (ended.outcome, ended.waits) == ("Reply", [0.25, 3.0, 1.0])
-    with RawServer(status(503)) as server:
-        ended = Ended("exchange", face, server.url, Jumping(timedelta(hours=hours)), deadline=1.0)
-    assert (ended.outcome, len(server.requests)) == ("Unavailable", 3)
-
-
-@pytest.mark.parametrize(("face", "kind"), WAYS)
-def test_a_storm_on_a_dead_host(face: Face, kind: Kind) -> None:
-    """F20: 200 calls at once to a dead host are 200 requests and 20 repeats at most; with the circuit breaker far fewer."""
-
-    async def storm(server: RawServer, failures: int) -> list[Any]:
-        door = door_to(kind, server.url, breaker_failures=failures)
-        ends = await asyncio.gather(*(door.send(CALLS[kind]) for _ in range(200)), return_exceptions=True)
-        assert door.state["open_requests"] == 0
-        await door.aclose()
-        return ends
-
-    with RawServer(status(503)) as server:
-        ends = through(face, storm(server, 10_000))
-    assert {type(end) for end in ends} == {kl.Unavailable}
-    assert len(server.requests) == 220
-    with RawServer(status(503)) as server:
-        ends = through(face, storm(server, 8))
-    assert {type(end) for end in ends} == {kl.Unavailable, kl.CircuitOpen}
-    assert len(server.requests) <= 100
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_cancelled_at_every_await(kind: Kind) -> None:
-    """F21: a call cancelled after n turns of the event loop, for each n, leaves nothing busy, and the next call works."""
-
-    async def main(server: RawServer) -> None:
-        door = door_to(kind, server.url, SystemClock())
-        for turns in range(60):
-            call = asyncio.create_task(door.send(CALLS[kind]))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            call.cancel()
-            with suppress(asyncio.CancelledError):
-                await call
-            assert door.state["open_requests"] == 0
-        assert isinstance(await door.send(CALLS[kind]), Reply)
-        assert door.state["breaker"] == "closed"
-        await door.aclose()
-
-    with RawServer([*drip(OK[:-1], 0.0001), OK[-1:]]) as server:
-        asyncio.run(main(server))
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_each_attempt_is_signed_and_paid_anew(face: Face) -> None:
-    """F35: three attempts carry three timestamps that verify, and take three times the tokens; 5 s grant rate x 5 + burst and no more."""
-    key = kl.Credentials.generate()
-    balance = Call("get_balance", "/portfolio/balance", cost=50, auth=True)
-
-    async def main(server: RawServer) -> float:
-        door = Door(settings_for(server, tier="basic"), clock=FakeClock(), credentials=key)
-        await door.send(balance)
-        await door.aclose()
-        return float(door.state["tokens"])
-
-    with RawServer(status(503), status(502), OK) as server:
-        tokens = through(face, main(server))
-    assert tokens == pytest.approx(600 - 50)  # the waits of 0.25 s and 0.5 s brought 100 back
-    assert len([stamp(request, key) for request in server.requests]) == 3
-    signatures = {
-        line for request in server.requests for line in request.split(b"\r\n") if b"signature" in line.lower()
-    }
-    assert len(signatures) == 3
-
-
-def test_five_seconds_grant_what_the_budget_holds() -> None:
-    """F35: of a flood of calls, those granted in any 5 s are at most rate x 5 + burst; Exa's ten a second as well."""
-
-    async def main(server: RawServer) -> int:
-        clock = FakeClock()
-        door = door_to("exa", server.url, clock, host={"read": (10.0, 10.0)})
-        calls = [asyncio.ensure_future(door.send(CALLS["exa"])) for _ in range(100)]
-        await clock.sleep(5.0)
-        sent = len(server.requests)
-        await asyncio.gather(*calls)
-        await door.aclose()
-        return sent
-
-    with RawServer(OK) as server:
-        assert asyncio.run(main(server)) <= 10 * 5 + 10
-    assert len(server.requests) == 100
-
-
-ORDER = Call("create_order_group", "/portfolio/order_groups/create", method="POST", body=b"{}")
-LOST: dict[str, Answer] = {
-    "no answer": [STALL],
-    "a reset": [RESET],
-    "half an answer": [reply(b'{"x', length=99), CLOSE],
-    "503": status(503),
-}
-
-
-@pytest.mark.parametrize("what", LOST)
-@pytest.mark.parametrize("face", FACES)
-def test_a_write_of_unknown_outcome(face: Face, what: str) -> None:
-    """F36: a write without a client's id is sent once, whatever becomes of it, and the error says that it may have happened."""
-    with RawServer(LOST[what], OK) as server:
-        ended = Ended("exchange", face, server.url, FakeClock(), ORDER, read_timeout=0.1)
-    assert isinstance(ended.error, kl.RequestError)
-    assert ended.error.may_have_happened
-    assert (len(server.requests), ended.waits, ended.busy) == (1, [], 0)
-
-
-SPENT = [
-    (402, "NO_MORE_CREDITS"),
-    (402, "API_KEY_BUDGET_EXCEEDED"),
-    (402, ""),
-    (403, "NO_MORE_CREDITS"),
-    (429, "API_KEY_BUDGET_EXCEEDED"),
-]
-
-
-@pytest.mark.parametrize(("code", "tag"), SPENT)
-@pytest.mark.parametrize("face", FACES)
-def test_money_that_is_used_up(face: Face, code: int, tag: str) -> None:
-    """F30: Exa's 402, and its words for it under any status, are BudgetExceeded after one attempt; the circuit stays closed."""
-    body = json.dumps({"requestId": "r", "error": "Insufficient credits", "tag": tag}).encode()
-    with RawServer(reply(body, code), OK) as server:
-        ended = Ended("exa", face, server.url, FakeClock(), breaker_failures=1)
-    assert isinstance(ended.error, kl.BudgetExceeded)
-    assert (len(server.requests), ended.waits, ended.busy, ended.state["breaker"]) == (1, [], 0, "closed")
-    assert ended.error.code == tag
-    assert ended.error.request_id in str(ended.error)
-    assert "Insufficient credits" in str(ended.error)
-
-
-def test_the_exchange_has_no_such_words() -> None:
-    """F30: the same answer from the exchange is a refusal like others."""
-    with RawServer(reply({"error": {"code": "NO_MORE_CREDITS"}}, 402)) as server:
-        assert type(Sent(server).error) is kl.BadRequest

@@ -17,7 +17,7 @@ from kalshi_lab.portal import PORTAL
 from tests.door.raw_server import RawServer, reply
 from tests.faults.ground import FACES, Face
 from tests.kalshi.scripted import Answer, Asked, Scripted, market
-from tests.operations.calls import PUBLIC, READS, Known
+from tests.operations.calls import CALLS, PUBLIC, READS, Known
 from tests.operations.contract import BY_NAME, answer
 from tests.operations.leftover import everything
 
@@ -268,3 +268,48 @@ def _paged() -> dict[str, str]:
 
 
 PAGED = _paged()
+
+
+NO_LISTS: dict[str, Any] = {
+    "get_market_orderbooks": {"orderbooks": 7},
+    "get_live_datas": {"live_datas": True},
+    "get_order_queue_positions": {"queue_positions": 0.5},
+    "get_market_candlesticks_by_event": {"market_tickers": 7, "market_candlesticks": [[]], "adjusted_end_ts": 1},
+    "get_market_orderbook": {"orderbook_fp": {"yes_dollars": [{"price": "0.5"}]}},
+    "batch_cancel_orders_v2": {"orders": True},
+    "create_subaccount": {"subaccount_number": "two"},
+}
+
+
+@pytest.mark.parametrize("name", NO_LISTS)
+def test_lists_that_are_none(name: str) -> None:
+    """F10: something else where a list or a number must stand is BadPayload; of a write it says that it may have happened."""
+    with RawServer(reply(NO_LISTS[name])) as server:
+        settings = kl.Settings(environment="sim", base_url=server.url)
+        with (
+            kl.Kalshi(settings, writable=True, credentials=kl.Credentials.generate()) as client,
+            pytest.raises(kl.BadPayload) as caught,
+        ):
+            CALLS[name](client, Known())
+    assert caught.value.may_have_happened is (caught.value.method != "GET")
+
+
+def test_a_whole_amount_is_money() -> None:
+    """F17: dollars that came as a whole number are those dollars, as frame and as objects."""
+    row = {"ticker": "KX-A", "position_fp": "1.00", "fees_paid_dollars": 7}
+    with RawServer(reply({"market_positions": [row], "event_positions": [], "cursor": ""})) as server:
+        settings = kl.Settings(environment="sim", base_url=server.url)
+        with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+            positions = client.portfolio.positions()
+            assert positions.frame(exact=True)["fees_paid"].to_list() == [7]
+            assert [one.fees_paid for one in positions] == [7]
+
+
+def test_costs_that_no_budget_holds() -> None:
+    """F16: a cost that could never be paid is no figure to believe, and stops no later call."""
+    costs = {"default_cost": 10**12, "endpoint_costs": [{"method": "GET", "path": "/markets", "cost": 10**9}]}
+    with RawServer(reply(costs), reply({"markets": [], "cursor": ""})) as server:
+        settings = kl.Settings(environment="sim", base_url=server.url)
+        with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+            client.account.endpoint_costs()
+            assert client.markets.list().frame().height == 0

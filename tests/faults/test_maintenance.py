@@ -170,10 +170,18 @@ def test_a_schedule_that_stalls_costs_a_second() -> None:
 
 
 def test_nobody_there_is_not_asked_for_a_schedule() -> None:
-    """Where no connection is made the error comes as it is."""
-    error = failing("awaited", settings_for(nobody()))[0]
-    assert type(error) is kl.Unavailable
-    assert (error.status, error.attempts) == (None, 4)
+    """Where no connection is made, and once the circuit is open, the error comes as it is and at once."""
+
+    async def main() -> tuple[list[type[Exception]], set[str]]:
+        ends: list[type[Exception]] = []
+        async with kl.AsyncKalshi(settings_for(nobody(), breaker_failures=1), clock=FakeClock()) as client:
+            for _ in range(2):
+                with pytest.raises(kl.RequestError) as caught:
+                    await client.markets.one("A")
+                ends.append(caught.type)
+        return ends, {row["operation"] for row in client.observer.recent()}
+
+    assert asyncio.run(main()) == ([kl.Unavailable, CircuitOpen], {"get_market"})
 
 
 @pytest.mark.parametrize("code", [200, 500, 503, 504])
