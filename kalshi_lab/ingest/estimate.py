@@ -42,7 +42,13 @@ class Expected:
             return "no telling how much"
         size = "" if self.megabytes is None else f", {self.megabytes:,.1f} MB"
         rows = "" if self.rows is None else f", {self.rows:,} rows"
-        time = "" if self.minutes is None else f", {self.minutes:,.1f} min"
+        time = (
+            ""
+            if self.minutes is None
+            else f", {self.minutes:,.1f} min"
+            if self.minutes >= 1
+            else ", less than a minute"
+        )
         return f"about {self.requests:,} request{'s' * (self.requests != 1)}{rows}{size}{time}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import frames
-from kalshi_lab.clock import When, moment
+from kalshi_lab.clock import When, moment, span
+from kalshi_lab.ingest import holdings
 from kalshi_lab.ingest import replay as replays
 from kalshi_lab.ingest.replay import AsyncReplay, Replay
 from kalshi_lab.kalshi.params import tickers as checked_tickers
@@ -17,6 +18,7 @@ from kalshi_lab.store import queries, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     import polars as pl
 
@@ -52,6 +54,16 @@ class AsyncAsk(Verbs):
         """A whole table of the store as a frame."""
         made = await self.store.table(name)
         return made if exact else frames.floats(made)
+
+    async def coverage(self, *, stale: timedelta | str = "1d") -> pl.DataFrame:
+        """What the store holds of each dataset and series, what is missing of it, and what has grown old.
+
+        Columns: dataset, series_ticker String (null: the whole exchange, or not known); interval_minutes Int64 (candlesticks);
+        held_from, held_to Datetime, the half-open time that was read (held_from null: from the beginning); rows, holes Int64 and missing
+        Duration, the time that syncs were asked for and that was not read to its end (null: listings, which are always whole);
+        last_sync Datetime, age Duration; stale Int64: markets that still live and were last looked at longer ago than `stale`.
+        """
+        return await holdings.coverage(self.store, self.clock.now(), span(stale, what="stale"))
 
     async def search(
         self,
@@ -118,6 +130,7 @@ class Ask(Facade):
     quotes = blocking(AsyncAsk.quotes)
     sql = blocking(AsyncAsk.sql)
     table = blocking(AsyncAsk.table)
+    coverage = blocking(AsyncAsk.coverage)
     search = blocking(AsyncAsk.search)
     book = blocking(AsyncAsk.book)
     replay = faced(AsyncAsk.replay, Replay)
