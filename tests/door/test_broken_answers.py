@@ -54,7 +54,7 @@ CUT: dict[str, Answer] = {
 
 @pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
 def test_broken_answers_are_tried_again_and_never_returned(answer: Answer) -> None:
-    """What was cut or garbled on its way is tried again, and is BrokenResponse when it stays so; no part of it comes back."""
+    """F9, F10: what was cut or garbled on its way is tried again, and is BrokenResponse when it stays so; no part of it comes back."""
     with RawServer(answer) as server:
         sent = Sent(server)
     assert isinstance(sent.error, BrokenResponse)
@@ -80,7 +80,7 @@ NO_JSON: dict[str, bytes] = {
 
 @pytest.mark.parametrize("answer", NO_JSON.values(), ids=NO_JSON)
 def test_what_is_no_json_is_tried_once_more(answer: bytes) -> None:
-    """A complete answer that is no JSON object or list is BadPayload after a second look."""
+    """F10: a complete answer that is no JSON object or list is BadPayload after a second look."""
     with RawServer(answer) as server:
         sent = Sent(server)
     assert isinstance(sent.error, BadPayload)
@@ -168,7 +168,7 @@ print(type(error).__name__, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
 def test_a_zip_bomb_does_not_go_off() -> None:
-    """300 MB behind 300 kB end as TooLarge, and the process grows by less than 150 MB."""
+    """F29: 300 MB behind 300 kB end as TooLarge, and the process grows by less than 150 MB."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     bomb = b"".join([packer.compress(b"[" + b" " * (10 * MIB)) for _ in range(30)]) + packer.flush()
     with RawServer(reply(b"{}"), reply(bomb, Content_Encoding="gzip")) as server:

@@ -78,7 +78,7 @@ def test_the_path_is_signed_as_it_is_sent(given_id: str) -> None:
 
 @pytest.mark.parametrize("failures", [[503], [429, 502], [500, 503, 504]])
 def test_each_attempt_is_signed_anew(key: kl.Credentials, failures: list[int]) -> None:
-    """NET-3 ⚠ and lesson 19: a retry has its own time and signature, made after the wait."""
+    """NET-3 ⚠, F35 and lesson 19: a retry has its own time and signature, made after the wait."""
     with RawServer(*[reply(b"{}", status) for status in failures], OK) as server:
         sent = Sent(server, BALANCE, credentials=key)
     stamps = [stamp(request, key) for request in server.requests]

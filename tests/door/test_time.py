@@ -26,7 +26,7 @@ class Patient(SystemClock):
 
 
 def test_a_slow_drip_is_cut_at_the_deadline() -> None:
-    """A server that sends a byte now and then, each within the read timeout, holds a call no longer than its deadline."""
+    """F8: a server that sends a byte now and then, each within the read timeout, holds a call no longer than its deadline."""
     with RawServer(drip(reply(BODY), 0.05)) as server:
         begun = time.monotonic()
         sent = Sent(server, clock=SystemClock(), deadline=0.4, read_timeout=0.2)
@@ -40,7 +40,7 @@ def test_a_slow_drip_is_cut_at_the_deadline() -> None:
     "begun", [b"", reply(BODY)[:30], reply(BODY)[:-3]], ids=["silent", "in the head", "in the body"]
 )
 def test_a_stall_is_tried_again(begun: bytes) -> None:
-    """A server that falls silent is given up after the read timeout and asked again."""
+    """F7: a server that falls silent is given up after the read timeout and asked again."""
     stalled: Answer = [begun, STALL] if begun else [STALL]
     with RawServer(stalled, stalled, reply(BODY)) as server:
         sent = Sent(server, read_timeout=0.1)
@@ -86,7 +86,7 @@ def test_a_wait_for_the_rate_budget_that_cannot_end_in_time_is_refused() -> None
     "acts", [[STALL], [reply(BODY)[:-3], STALL], [reply(b"{}", 503)]], ids=["head", "body", "backoff"]
 )
 def test_cancelling_leaves_nothing_behind(acts: list[bytes | Wait]) -> None:
-    """A call cancelled at any stage re-raises, gives its connection back, is no failure, and the next call works."""
+    """F21: a call cancelled at any stage re-raises, gives its connection back, is no failure, and the next call works."""
 
     async def main(server: RawServer) -> None:
         answered = asyncio.Event()
@@ -113,7 +113,7 @@ def test_cancelling_leaves_nothing_behind(acts: list[bytes | Wait]) -> None:
 
 
 def test_cancelling_at_every_moment() -> None:
-    """However early a call is cancelled, no connection stays busy and the door goes on working."""
+    """F21: however early a call is cancelled, no connection stays busy and the door goes on working."""
 
     async def main(server: RawServer) -> None:
         door = Door(settings_for(server))

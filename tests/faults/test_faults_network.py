@@ -54,6 +54,7 @@ ROWS = [
         ("3", 3.0), ("3.5", 3.5), ("0", 0.25), ("-5", 0.25), ("nan", 0.25), ("inf", 0.25), ("garbage", 0.25), ("5, 10", 0.25),
     ]),
     Row("F2", "Retry-After '1e9'", (asked("1e9"), OK), "RateLimited"),
+    Row("F2", "Retry-After '7', of which 5 are honoured", (asked("7"), OK), "RateLimited", options={"longest_wait": 5.0}),
     Row("F2", "Retry-After beyond the deadline", (asked("6"), OK), "RateLimited", options={"deadline": 5.0}),
     *(Row("F3", f"Retry-After {said!r}", (asked(said), OK), "Reply", 2, (wait,)) for said, wait in [
         ("Sun, 22 Nov 2026 14:00:07 GMT", 7.0), ("Sunday, 22-Nov-26 14:00:07 GMT", 7.0), ("Sun Nov 22 14:00:07 2026", 7.0),
@@ -75,7 +76,7 @@ ROWS = [
     )),
     Row("F9", "a reset, then well", ([RESET], OK), "Reply", 2, PAUSES[:1]),
     *(Row("F10", what, (CUT[what],), "BrokenResponse", 4, PAUSES) for what in (
-        "cut gzip of the length said", "cut where no length was said", "gzip with a wrong checksum", "gzip that is none",
+        "cut gzip of the length said", "cut where no length was said", "gzip without its trailer", "gzip with a wrong checksum", "gzip that is none",
     )),
     *(Row("F10", what, (answer,), "BadPayload", 2, PAUSES[:1]) for what, answer in NO_JSON.items()),
     Row("F10", "no JSON, then well", (reply(b"fine", kind="text/plain"), OK), "Reply", 2, PAUSES[:1]),

@@ -174,7 +174,7 @@ def test_new_fields_are_kept(lab: Lab, upset: Exchange) -> None:
 
 
 def test_a_poorer_answer_blanks_nothing(lab: Lab, upset: Exchange) -> None:
-    """A later answer without a market's rules and series leaves those that an earlier one brought."""
+    """F40: a later answer without a market's rules and series leaves those that an earlier one brought."""
     lab.sync("markets", series="KXHIGHNY", status="open")
     before = lab.table("markets").sort("ticker").row(0, named=True)
     upset.faults(
@@ -192,7 +192,7 @@ def test_a_poorer_answer_blanks_nothing(lab: Lab, upset: Exchange) -> None:
 def test_no_transaction_is_open_while_the_exchange_is_slow(
     lab: Lab, new_lab: Callable[[], Lab], upset: Exchange
 ) -> None:
-    """While a sync waits for a page, others write to the same store without waiting for it."""
+    """F39: while a sync waits for a page, others write to the same store without waiting for it."""
     upset.faults(TRADES, "slow", seconds=2.0, times=1, after=LOOKS + 1)
     began = time.monotonic()
     waiting = threading.Thread(target=lambda: lab.sync("trades", since="1d"))

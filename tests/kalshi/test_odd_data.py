@@ -62,7 +62,7 @@ ROADS = pytest.mark.parametrize("road", [frame_road, object_road])
 @ROADS
 @pytest.mark.parametrize("name", KEPT)
 def test_odd_values_are_kept_as_they_are(name: str, road: Any, scripted: Any, plain: pl.DataFrame) -> None:
-    """An odd value is kept or null, the row stays, and no other row changes."""
+    """F15, F16, F17: an odd value is kept or null, the row stays, and no other row changes."""
     changes, column, expected = KEPT[name]
     server = scripted(pages(*three(odd_page(changes))))
     with server.client() as client:
@@ -78,7 +78,7 @@ def test_odd_values_are_kept_as_they_are(name: str, road: Any, scripted: Any, pl
 @ROADS
 @pytest.mark.parametrize("name", REFUSED)
 def test_only_a_row_that_means_nothing_is_put_aside(name: str, road: Any, scripted: Any, plain: pl.DataFrame) -> None:
-    """A row without its key or with an unreadable number is put aside with its JSON and the reason; all others are there."""
+    """F16, F17: a row without its key or with an unreadable number is put aside with its JSON and the reason; all others are there."""
     changes, said = REFUSED[name]
     server = scripted(pages(*three(odd_page(changes))))
     with server.client() as client:
@@ -114,7 +114,7 @@ def test_a_passing_failure_costs_one_more_request(name: str, road: Any, scripted
 
 @ROADS
 def test_pages_that_shift_lose_nothing_and_double_nothing(road: Any, scripted: Any, plain: pl.DataFrame) -> None:
-    """Fifty markets that come again on the next page are dropped there and counted."""
+    """F13: fifty markets that come again on the next page are dropped there and counted."""
     first, second, third = three()
     server = scripted(pages(first, first[-50:] + second, third))
     with server.client() as client:
@@ -124,7 +124,7 @@ def test_pages_that_shift_lose_nothing_and_double_nothing(road: Any, scripted: A
 
 
 def test_a_looping_cursor_ends_with_everything_that_came(scripted: Any, plain: pl.DataFrame) -> None:
-    """A cursor that leads back ends in CursorLoop after the rows that came, without another request."""
+    """F11: a cursor that leads back ends in CursorLoop after the rows that came, without another request."""
     server = looping(scripted)
     with server.client() as client:
         listing = client.markets.list()

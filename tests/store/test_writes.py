@@ -42,7 +42,7 @@ def markets(store: Store) -> list[tuple[Any, ...]]:
 
 
 def test_a_poorer_answer_blanks_nothing(store: Store) -> None:
-    """A value that a later answer lacks stays; one that it has is taken over."""
+    """F40: a value that a later answer lacks stays; one that it has is taken over."""
     assert upserted(store, [("A", "title", "active")], [("A", None, "closed"), ("B", None, None)]) == [1, 1]
     assert markets(store) == [("A", "title", "closed"), ("B", None, None)]
 
