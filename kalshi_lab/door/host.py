@@ -48,7 +48,7 @@ class Host:
 
 
 def exchange(settings: Settings) -> Host:
-    """The exchange of the settings' environment. Source: kalshi-api's pages on environments, rate limits and errors (October 2026)."""
+    """The exchange of the settings' environment. Source: its pages on environments, rate limits and errors (October 2026)."""
     own = settings.own_host
     return Host(
         name="the exchange",

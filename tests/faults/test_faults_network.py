@@ -76,7 +76,8 @@ ROWS = [
     )),
     Row("F9", "a reset, then well", ([RESET], OK), "Reply", 2, PAUSES[:1]),
     *(Row("F10", what, (CUT[what],), "BrokenResponse", 4, PAUSES) for what in (
-        "cut gzip of the length said", "cut where no length was said", "gzip without its trailer", "gzip with a wrong checksum", "gzip that is none",
+        "cut gzip of the length said", "cut where no length was said", "gzip without its trailer", "gzip with a wrong checksum",
+        "gzip that is none",
     )),
     *(Row("F10", what, (answer,), "BadPayload", 2, PAUSES[:1]) for what, answer in NO_JSON.items()),
     Row("F10", "no JSON, then well", (reply(b"fine", kind="text/plain"), OK), "Reply", 2, PAUSES[:1]),
