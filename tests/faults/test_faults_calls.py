@@ -193,7 +193,7 @@ LOST: dict[str, Answer] = {
 def test_a_write_of_unknown_outcome(face: Face, what: str) -> None:
     """F36: a write without a client's id is sent once, whatever becomes of it, and the error says that it may have happened."""
     with RawServer(LOST[what], OK) as server:
-        ended = Ended("exchange", face, server.url, FakeClock(), ORDER, read_timeout=0.1)
+        ended = Ended("exchange", face, server.url, FakeClock(), ORDER, read_timeout=0.5)
     assert isinstance(ended.error, kl.RequestError)
     assert ended.error.may_have_happened
     assert (len(server.requests), ended.waits, ended.busy) == (1, [], 0)

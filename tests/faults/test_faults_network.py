@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import locale
 import socket
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ ROWS = [
         (400, "BadRequest"), (401, "AuthFailed"), (403, "Forbidden"), (404, "NotFound"), (409, "Conflict"), (410, "BadRequest"),
         (422, "BadRequest"),
     ]),
-    *(Row("F7", what, (answer,), "TimedOut", 2, PAUSES[:1], slow=True, options={"read_timeout": 0.1, "attempts": 2}) for what, answer in [
+    *(Row("F7", what, (answer,), "TimedOut", 2, PAUSES[:1], slow=True, options={"read_timeout": 0.25, "attempts": 2}) for what, answer in [
         ("silence", [STALL]), ("a stall in the head", [OK[:30], STALL]), ("a stall in the body", [OK[:-3], STALL]),
     ]),
     *(Row("F9", what, (CUT[what],), "BrokenResponse", 4, PAUSES) for what in (
@@ -211,13 +210,12 @@ def test_a_host_that_does_not_take_what_is_sent(face: Face) -> None:
 @pytest.mark.parametrize(("face", "kind"), WAYS)
 def test_a_slow_drip_ends_with_the_deadline(face: Face, kind: Kind) -> None:
     """F8: bytes that come for ever, each in time, are cut at the deadline plus a second at most."""
-    begun = time.monotonic()
     with RawServer(drip(reply(GOOD), 0.05)) as server:
         ended = Ended(kind, face, server.url, SystemClock(), deadline=0.4, read_timeout=0.2)  # type: ignore[arg-type]
     assert isinstance(ended.error, kl.TimedOut)
     assert "deadline" in ended.error.message
     assert (ended.error.attempts, ended.busy, len(server.requests)) == (1, 0, 1)
-    assert time.monotonic() - begun < 1.4
+    assert ended.error.elapsed < 1.4
 
 
 DAMAGED = {
