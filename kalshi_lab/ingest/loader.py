@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TOGETHER = 12  # pages in one transaction, about
 SOON = 0.02  # seconds in which the next page arrives where the network is fast
 WAITING = 32  # pages that may wait for the writer, which bounds memory
-BURST = 5.0  # seconds for which the file may stay open while pages keep arriving, before others get their turn
+BURST = 5.0  # seconds for which the file may stay open while pages keep arriving and nobody else wants it
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 
@@ -176,7 +176,7 @@ class Load:
                         self.clock.now()
                     )  # a simulated exchange's clock is asked over the network: before the transaction
                     self._count(await burst.write(partial(self._keep, items=waiting, now=now), journal.pages))
-                    more = self.clock.monotonic() < over
+                    more = self.clock.monotonic() < over and not burst.wanted
                     waiting = await self._gathered(self._arrived()) if more else []
                 if self._ended and self._complete:
                     await burst.write(partial(self._mark, now=self.clock.now()), journal.pages)
