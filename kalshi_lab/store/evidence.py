@@ -21,12 +21,12 @@ HELD: dict[str, dict[str, Any]] = {
     },
     "snapshots": {"run_id": pl.String, "time": pl.Datetime("us", "UTC")},
     "recordings": {"recording": pl.String, "frames": pl.Int64},
-    "pruned": {"name": pl.String, "before": pl.Datetime("us", "UTC")},
+    "pruned": {"owner": pl.String, "before": pl.Datetime("us", "UTC")},
 }  # fmt: skip
 LEDGER = "SELECT run_id, dataset, scope, walk, page, sha256, time FROM ledger"
 SNAPSHOTS = "SELECT run_id, time FROM snapshots"
 RECORDINGS = "SELECT recording, frames FROM recordings"
-PRUNED = "SELECT name, max(before) AS before FROM pruned GROUP BY name"
+PRUNED = "SELECT owner, max(before) AS before FROM pruned WHERE name = 'snapshots' GROUP BY owner"
 QUESTIONS = {"ledger": LEDGER, "snapshots": SNAPSHOTS, "recordings": RECORDINGS, "pruned": PRUNED}
 PAGES: dict[str, Any] = {
     "kind": pl.String, "run_id": pl.String, "dataset": pl.String, "scope": pl.String, "walk": pl.String, "page": pl.Int64,
@@ -71,14 +71,14 @@ def changed_pages(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> pl
 def lost_for_good(entries: Sequence[Entry], held: dict[str, pl.DataFrame]) -> list[Entry]:
     """The looks and batches that were acknowledged and are not in the store, which no request brings back; last batches only."""
     forgotten = {(entry.run_id, entry.page) for entry in entries if entry.kind == LOST}
-    before = {row["name"]: row["before"] for row in held["pruned"].to_dicts()}
+    before = {row["owner"]: row["before"] for row in held["pruned"].to_dicts()}
     looks = set(held["snapshots"].get_column("run_id"))
     frames = dict(held["recordings"].select("recording", "frames").iter_rows())
     last = {(entry.kind, entry.run_id): entry for entry in entries if entry.kind in {SNAPSHOT, BATCH}}
     found = []
     for entry in last.values():
         if entry.kind == SNAPSHOT:
-            pruned = "snapshots" in before and entry.time < before["snapshots"]
+            pruned = entry.scope in before and entry.time < before[entry.scope]
             gone = entry.run_id not in looks and not pruned
         else:
             gone = frames.get(entry.run_id, -1) < entry.page

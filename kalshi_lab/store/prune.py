@@ -36,9 +36,9 @@ WHERE: dict[str, dict[str, str]] = {
     },
     "recordings": {
         "book_changes": """
-            time < $1 AND frame < coalesce((
+            time < $1 AND (recording IN (SELECT recording FROM over) OR frame < (
                 SELECT max(first.frame) FROM first WHERE first.recording = book_changes.recording AND first.ticker = book_changes.ticker
-            ), CASE WHEN recording IN (SELECT recording FROM over) THEN 9223372036854775807 ELSE 0 END)
+            ))
         """,
         "ticks": "time < $1",
         "lifecycle": "time < $1",
@@ -59,9 +59,10 @@ AMONG = {
 }
 SORTED = {"quotes": "ORDER BY ticker, time", "candlesticks": "ORDER BY ticker, interval_minutes, end_time"}
 ATTEMPTS = 5
-OWNED = frozenset(
-    {"trades", "candlesticks", "quarantine", "bodies"}
-)  # tables whose rows name the run that brought them
+OWNER = {"snapshots": "scope"} | dict.fromkeys(
+    ("trades", "candlesticks", "quarantine", "bodies"), "coalesce(run_id, '')"
+)
+UNTIL = {"snapshots": "max(time) + INTERVAL 1 MICROSECOND"}  # a keyframe older than the moment stays
 GOING: dict[str, Any] = {"table": pl.String, "rows": pl.Int64, "of": pl.Int64, "before": pl.Datetime("us", "UTC")}
 
 
@@ -116,10 +117,10 @@ def _take_out(
     found = []
     for target, moment in before.items():
         for table, where in WHERE[target].items():
-            run = "coalesce(run_id, '')" if table in OWNED else "''"
+            owner, until = OWNER.get(table, "''"), UNTIL.get(table, "$1")
             sql = f"""
                 INSERT INTO pruned {AMONG.get(target, "")}
-                SELECT '{table}', {run}, count(*), $1, $2::TIMESTAMPTZ FROM {table} WHERE {where} GROUP BY ALL HAVING count(*) > 0
+                SELECT '{table}', {owner}, count(*), {until}, $2::TIMESTAMPTZ FROM {table} WHERE {where} GROUP BY ALL HAVING count(*) > 0
             """
             connection.execute(sql, [moment, now])
             of = writes.rows(connection, f"SELECT count(*) AS n FROM {table}")[0]["n"]

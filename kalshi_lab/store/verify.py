@@ -39,7 +39,7 @@ SELECT run_id, dataset, scope, walk, before + 1 AS page, page - before - 1 AS pa
 """
 FEWER = """
 WITH kept AS (SELECT run_id, count(*) AS rows FROM {table} GROUP BY run_id),
-     out AS (SELECT run_id, sum(rows)::BIGINT AS rows FROM pruned WHERE name = '{table}' GROUP BY run_id),
+     out AS (SELECT owner AS run_id, sum(rows)::BIGINT AS rows FROM pruned WHERE name = '{table}' GROUP BY owner),
      told AS (
          SELECT run_id, any_value(dataset) AS dataset, any_value(scope) AS scope, sum(stored)::BIGINT AS rows FROM ledger
          WHERE dataset = '{table}' GROUP BY run_id

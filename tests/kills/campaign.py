@@ -70,6 +70,7 @@ class Campaign:
             if number % ONE_HOME == 0 or number == count:
                 checker.completed(self.exchange, home, SINCE, self.wanted)
                 shutil.rmtree(home)
+                print(f"{number} kills at {len(reached)} distinct points", flush=True)
         kinds = Counter(last for last, _ in reached)
         return (
             f"{count} kills at {len(reached)} distinct points (last point reached, points before it), by last point {dict(kinds)}: "

@@ -52,7 +52,7 @@ def killed(store: Store, point: str, call: str) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir() if entry.suffix not in {".journal", ".line"}}
+    return {entry.name for entry in folder.iterdir() if entry.suffix not in {".journal", ".line", ".held"}}
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
