@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from starlette.datastructures import QueryParams
 
 from kalshi_lab.sim.draws import words
 from kalshi_lab.sim.process import PREFIX
@@ -14,8 +15,6 @@ from kalshi_lab.sim.render import deal
 from kalshi_lab.sim.wire import SECOND, encoded
 
 if TYPE_CHECKING:
-    from starlette.datastructures import QueryParams
-
     from kalshi_lab.sim.api import Api
     from kalshi_lab.sim.draws import Ints
 
@@ -28,7 +27,7 @@ _DENSE = 0x4445
 class Dense:
     """The answers of both trade endpoints in place of the world's own: `many` trades, evenly over its history up to its start time.
 
-    Number `n` is of market `n % 256` and stands at its own uneven place within the n-th of as many equal parts of the time. Windows,
+    Number `n` is of one of 256 open markets and stands at its own uneven place within the n-th of as many equal parts of the time. Windows,
     cursors and the cutoff mean what they mean elsewhere.
     """
 
@@ -40,8 +39,8 @@ class Dense:
         span = days * 86_400 * SECOND
         self._step = span // many
         self._first = int(api.world.start.timestamp()) * SECOND - span
-        names = api.world.names
-        self._tickers = [names.market(row) for row in range(min(MARKETS, len(api.world.markets)))]
+        listed = api.listing.markets(Query(QueryParams({"status": "open"})), api.now())[:MARKETS]
+        self._tickers = [api.world.names.market(row) for row in api.world.order[listed].tolist()]
         draws = words(self._seed, _DENSE, 1, np.arange(KINDS)).astype(np.uint64).tolist()
         self._tails = [_tail(draw) for draw in draws]
 

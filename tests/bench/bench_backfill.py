@@ -2,8 +2,8 @@
 
     python tests/bench/bench_backfill.py --full
 
-A child process syncs everything; it is killed (SIGKILL) at random commits and begun anew, and the last one comes to the end. Rows a
-second are those of the children's own time, from the start of the sync; memory is what the child holds resident, sampled at every commit.
+A child process syncs everything; it is killed (SIGKILL) after random numbers of rows and begun anew, and the last one comes to the
+end. Rows a second are those of the children's own time, from the start of each sync; memory is what a child holds resident, at commits.
 """
 
 from __future__ import annotations
@@ -25,25 +25,22 @@ DAYS = 90
 
 
 def child(url: str, home: str) -> None:
-    """Sync everything, and say when something is committed."""
+    """Sync everything, and say how many rows were received whenever some are committed."""
     from kalshi_lab import Lab
+    from kalshi_lab.ingest.progress import Progress
 
+    plain = Progress.advance
+
+    def said(bar: Progress, steps: int) -> None:
+        plain(bar, steps)
+        print(f"rows {steps}", flush=True)
+
+    Progress.advance = said  # type: ignore[method-assign] # told after every commit
     with Lab("sim", base_url=url, home=home) as lab:
-        store = lab._twin.store
-        plain = store.reached
-
-        def said(point: str) -> None:
-            plain(point)
-            if point == "committed":
-                print(point, flush=True)
-
         lab.status()
-        store.reached = said
         print("begun", flush=True)
         done = lab.sync("trades", since=f"{DAYS}d", progress=False)
-        print(
-            json.dumps({"resumed": done.resumed_pages, "stored": done.stored, "duplicate": done.duplicate}), flush=True
-        )
+        print(json.dumps({"resumed": done.resumed_pages, "duplicate": done.duplicate}), flush=True)
 
 
 def resident(pid: int) -> float:
@@ -55,28 +52,28 @@ def resident(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS")), 0.0)
 
 
-def run(url: str, home: str, commits: int | None) -> dict[str, Any]:
-    """One child, killed at its n-th commit; seconds, resident megabytes at each commit, and what it said at its end."""
+def run(url: str, home: str, rows: int | None) -> dict[str, Any]:
+    """One child, killed once it has received so many rows; seconds, resident megabytes at each commit, and what it said at its end."""
     started = subprocess.Popen(
         [sys.executable, __file__, "--child", url, home], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert started.stdout is not None
-    began, memory, last, left = time.perf_counter(), [], "", commits
+    began, memory, said, received = time.perf_counter(), [], None, 0
     for line in started.stdout:
         if line.startswith("begun"):
             began = time.perf_counter()
-        elif line.startswith("committed"):
+        elif line.startswith("rows"):
             memory.append(resident(started.pid))
-            left = None if left is None else left - 1
-            if left == 0:
+            received += int(line.split()[1])
+            if rows is not None and received >= rows:
                 started.kill()
                 break
         else:
-            last = line
+            said = json.loads(line)
     seconds = time.perf_counter() - began
     code = started.wait()
-    assert code == (-9 if left == 0 else 0), f"the child ended with {code}"
-    return {"seconds": seconds, "memory": memory, "said": json.loads(last) if last else None}
+    assert code == (0 if rows is None else -9), f"the child ended with {code}"
+    return {"seconds": seconds, "memory": memory, "said": said}
 
 
 def report(trades: int, kills: int, seed: int = 11) -> dict[str, float]:
@@ -85,13 +82,13 @@ def report(trades: int, kills: int, seed: int = 11) -> dict[str, float]:
     from kalshi_lab.sim import process
 
     chance = random.Random(seed)
-    each = max(trades // 12_000 // (kills + 1), 1)  # a transaction has about a dozen pages
+    each = trades // (kills + 2)
+    ends = [chance.randint(each // 2, each) for _ in range(kills)]
     with (
         tempfile.TemporaryDirectory() as home,
         process.start(markets=300, clock="frozen", trades=trades, history_days=DAYS, read_tokens=1e9) as exchange,
     ):
-        ends = [chance.randint(max(each // 2, 1), each) + 2 for _ in range(kills)]  # the first commits are no pages yet
-        runs = [run(exchange.url, home, commits) for commits in [*ends, None]]
+        runs = [run(exchange.url, home, rows) for rows in [*ends, None]]
         with Lab("sim", base_url=exchange.url, home=home) as lab:
             sql = "SELECT count(*), count(DISTINCT trade_id), min(created_time), max(created_time) FROM trades"
             rows, unique, _, _ = lab.sql(sql).row(0)
