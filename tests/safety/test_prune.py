@@ -7,10 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
-from kalshi_lab.errors import UsageError
+from kalshi_lab.errors import DiskFull, UsageError
 from kalshi_lab.store import Store, queries
+from kalshi_lab.store.connection import statement_error
 from tests.safety import pages
 
 if TYPE_CHECKING:
@@ -196,3 +198,33 @@ asyncio.run(store.vacuum(dry_run=False))
     assert all(after[name].equals(before[name], null_equal=True) for name in before)
     run(Store(store.path).vacuum(dry_run=False))
     assert not [entry for entry in store.path.parent.iterdir() if entry.name.endswith(".part")]
+
+
+def test_who_opened_the_old_file_opens_the_new_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F26: a writer that had opened the file just before another took its name writes into the new one, not into one without a name."""
+    pages.keep(store, 1)
+    other = store.path.with_name("other.duckdb")
+    other.write_bytes(store.path.read_bytes())
+    real: Any = duckdb.connect
+    opened = []
+
+    def connect(*given: Any, **named: Any) -> Any:
+        made = real(*given, **named)
+        if not opened:
+            other.replace(store.path)
+        opened.append(made)
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect)
+        pages.keep(store, 2)
+    assert len(opened) == 2
+    assert run(Store(store.path).read("SELECT count(*) FROM ledger")).item() == 2
+
+
+@pytest.mark.parametrize("said", ["No space left on device", "File too large", "Disk quota exceeded"])
+def test_a_full_disk_is_known_by_every_name(said: str) -> None:
+    """F25: what systems say when there is no room is DiskFull, whose words say that what was kept is safe."""
+    error = statement_error(duckdb.IOException(f"IO Error: Could not write file: {said}"))
+    assert type(error) is DiskFull
+    assert "safe" in error.hint
