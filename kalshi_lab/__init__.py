@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from kalshi_lab.portal import run_here
     from kalshi_lab.research import Thesis
     from kalshi_lab.settings import Settings
-    from kalshi_lab.store import Store
+    from kalshi_lab.store.face import AsyncStore, Store
 
     __version__: str
 
@@ -103,7 +103,7 @@ _PLACES = {
     "portal": ("run_here",),
     "research": ("Thesis",),
     "settings": ("Settings",),
-    "store": ("Store",),
+    "store.face": ("AsyncStore", "Store"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -114,6 +114,7 @@ __all__ = [
     "AsyncPages",
     "AsyncRecording",
     "AsyncReplay",
+    "AsyncStore",
     "AsyncStream",
     "AuthFailed",
     "BadPayload",

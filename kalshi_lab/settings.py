@@ -76,6 +76,15 @@ class Settings(BaseModel):
     keep_bodies: bool = Field(
         default=False, description="keep the answers of sync and snapshot as received, for reparse(bodies=True)"
     )
+    store_min_free: int = Field(
+        default=256 * MIB, ge=0, description="the store refuses to write where less is free on its disk"
+    )
+    sql_seconds: float | None = Field(
+        default=None, gt=0, description="how long a query of sql() may take; None: as long as it takes"
+    )
+    sql_memory: int | None = Field(
+        default=None, ge=32 * MIB, description="memory that a query of sql() may take; None: 80% of the machine's"
+    )
     store_wait: float = Field(
         default=10.0, gt=0, description="how long to wait for another process that holds the store"
     )

@@ -23,6 +23,7 @@ from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings
 from kalshi_lab.store import Store, make_folder
+from kalshi_lab.store.face import face as store_face
 
 if TYPE_CHECKING:
     from kalshi_lab.credentials import Credentials
@@ -69,9 +70,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
         self.kalshi = AsyncKalshi(
             self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
         )
-        self.store = Store(
-            self.settings.folder / "kalshi.duckdb", wait=self.settings.store_wait, keep_bodies=self.settings.keep_bodies
-        )
+        self.store = _store(self.settings)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
@@ -103,6 +102,13 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
     def _repr_html_(self) -> str:
         facts = {"environment": self.settings.environment, "exchange": self.settings.url, "store": self.store.path}
         return markup.card(type(self).__name__, facts)
+
+
+def _store(settings: Settings) -> Store:
+    return Store(
+        settings.folder / "kalshi.duckdb", wait=settings.store_wait, keep_bodies=settings.keep_bodies, min_free=settings.store_min_free,
+        sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory,
+    )  # fmt: skip
 
 
 def _controls(settings: Settings) -> Controls | None:
@@ -149,6 +155,7 @@ class Lab(Look, Keep, Ask, Think, Session):
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
+        self.store = store_face(self._twin.store)
 
     close = blocking(AsyncLab.close)
 

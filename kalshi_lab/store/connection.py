@@ -27,15 +27,12 @@ READ: Config = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "python_enable_replacements": "false",
-    "TimeZone": "UTC",
-    "lock_configuration": "true",
 }
 WRITE: Config = {
     "storage_compatibility_version": "v1.5.0",
     "checkpoint_threshold": "512MB",  # written out when the file is closed, not in the middle of a burst
     "autoinstall_known_extensions": "false",
     "python_enable_replacements": "false",
-    "TimeZone": "UTC",
 }
 CURE = "lab.store.restore(...) brings back a backup; lab.store.recover() saves what can be saved, and deletes nothing"
 LOCKED = "Could not set lock"
@@ -69,6 +66,15 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> p
     return made.with_columns(zoned.dt.convert_time_zone("UTC")) if made.select(zoned).width else made
 
 
+def settle(connection: Connection, *, locked: bool) -> None:
+    """Times in UTC; and nothing can be set any more, where another reader of the process has not seen to both already."""
+    if not locked:
+        connection.execute("SET TimeZone = 'UTC'")
+        return
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("SET GLOBAL TimeZone = 'UTC'; SET lock_configuration = true")
+
+
 @contextmanager
 def told(sql: str = "") -> Iterator[None]:
     """DuckDB's errors as ours."""
@@ -80,6 +86,14 @@ def told(sql: str = "") -> Iterator[None]:
         raise UsageError(
             f"the query does not fit the store: {short(error)}", hint=f"Tables: {', '.join(TABLES)}"
         ) from None
+    except duckdb.PermissionException as error:
+        if not sql:
+            raise statement_error(error) from None
+        raise UsageError(f"a query reads the store alone: {short(error)}") from None
+    except RuntimeError as error:  # what DuckDB makes of the stop button, some of the time
+        if "interrupted" not in str(error).lower():
+            raise
+        raise StoreError("the statement was interrupted; nothing of its transaction is kept") from None
     except duckdb.Error as error:
         raise statement_error(error) from None
 
@@ -112,7 +126,7 @@ def opening_error(error: Exception, path: Path, waited: float, last: Holder | No
 
 def _words(error: Exception, path: Path | None) -> str:
     """What DuckDB said, in lower case and without the file's path, whose words mean nothing."""
-    return short(error).replace(str(path), "").lower()
+    return str(error)[:2000].replace(str(path), "").lower()
 
 
 def short(error: Exception) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 WRITING = "writing"
+STAY = 60.0  # seconds for which one may stay inside while others of the process wait
 
 
 class Job:
@@ -78,13 +79,13 @@ class Gate:
         return self._inside > 0
 
     @contextmanager
-    def enter(self, mode: Hashable, job: Job | None = None, wait: float | None = None) -> Iterator[None]:
+    def enter(self, mode: Hashable, job: Job | None = None) -> Iterator[None]:
         """Be inside: alone with `WRITING`, else with those of the same mode.
 
-        Raises StoreBusy where the same ones stayed inside for longer than `wait` seconds, StoreError where the work was stopped.
+        Raises StoreBusy where the same ones stayed inside for longer than `STAY`, StoreError where the work was stopped.
         """
         with self._turn:
-            self._come_in(mode, job or Job(), wait)
+            self._come_in(mode, job or Job())
         try:
             yield
         finally:
@@ -93,12 +94,12 @@ class Gate:
                 self._since = time.monotonic()
                 self._turn.notify_all()
 
-    def _come_in(self, mode: Hashable, job: Job, wait: float | None) -> None:
+    def _come_in(self, mode: Hashable, job: Job) -> None:
         me = object()
         self._queue.append(me)
         job.queued = self._turn
         try:
-            self._until(lambda: self._queue[0] is me and self._open_to(mode), job, wait)
+            self._until(lambda: self._queue[0] is me and self._open_to(mode), job)
             self._mode, self._inside = mode, self._inside + 1
             self._since = time.monotonic()
         finally:
@@ -109,14 +110,14 @@ class Gate:
     def _open_to(self, mode: Hashable) -> bool:
         return not self._inside or (mode == self._mode != WRITING)
 
-    def _until(self, ready: Callable[[], bool], job: Job, wait: float | None) -> None:
+    def _until(self, ready: Callable[[], bool], job: Job) -> None:
         came = time.monotonic()
         while True:
             job.check()
             if ready():
                 return
-            left = None if wait is None else max(came, self._since) + wait - time.monotonic()
-            if left is not None and left <= 0:
+            left = max(came, self._since) + STAY - time.monotonic()
+            if left <= 0:
                 raise self._busy()
             self._turn.wait(left)
 

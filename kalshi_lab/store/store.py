@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
-from kalshi_lab.errors import UsageError, unknown
-from kalshi_lab.store.connection import LOCKED, READ, WRITE, fetch, in_transaction, opening_error, short, told
+from kalshi_lab.errors import DiskFull, StoreError, UsageError, unknown
+from kalshi_lab.store import select
+from kalshi_lab.store.connection import LOCKED, READ, WRITE, fetch, in_transaction, opening_error, settle, told
 from kalshi_lab.store.gate import WRITING, Job, forked, gate_of
 from kalshi_lab.store.journal import Journal
 from kalshi_lab.store.line import DUCKDB, Line, Patience
 from kalshi_lab.store.upkeep import Upkeep
-from kalshi_lab.store.versions import TABLES, create
+from kalshi_lab.store.versions import SCHEMAS, TABLES, create, known, too_new
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -42,8 +45,19 @@ LETTING_GO = 5.0  # seconds that cancelled work may take to let the store go
 class Store(Upkeep):
     """A DuckDB file and the way in: `read` for frames, `write` for one transaction, `select` for a user's own SQL."""
 
-    def __init__(self, path: Path, *, wait: float = 10.0, keep_bodies: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wait: float = 10.0,
+        keep_bodies: bool = False,
+        min_free: int = 256 * 1024 * 1024,
+        sql_seconds: float | None = None,
+        sql_memory: int | None = None,
+    ) -> None:
         self.path = path
+        self._min_free, self._sql_seconds = min_free, sql_seconds
+        self._reader = READ if sql_memory is None else {**READ, "memory_limit": f"{sql_memory}B"}
         self.keep_bodies = keep_bodies  # whether loads keep the answers as received, too
         self.reached: Callable[[str], None] = (
             _nothing  # told each named point of a commit, so that tests can end the process there
@@ -91,14 +105,17 @@ class Store(Upkeep):
     async def select(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """A user's own query: one SELECT, read-only, nothing outside the store.
 
-        Raises UsageError for anything else. What is refused is refused as a guard against accidents, not as a sandbox.
+        Raises UsageError for anything else, StoreError where it takes longer than `sql_seconds` or more memory than `sql_memory`.
+        What is refused is refused as a guard against accidents, not as a sandbox.
         """
-        kinds = await asyncio.to_thread(_statement_kinds, sql)
-        if kinds != ["SELECT"]:
-            raise UsageError(
-                f"sql() takes one SELECT, not {', '.join(kinds) or 'nothing'}", hint=f"Tables: {', '.join(TABLES)}"
-            )
-        return await self.read(sql, parameters)
+        await asyncio.to_thread(select.checked, sql)
+        try:
+            async with asyncio.timeout(self._sql_seconds):
+                return await self.read(sql, parameters)
+        except TimeoutError:
+            raise StoreError(
+                f"the query was stopped after {self._sql_seconds} s", hint="Ask for less, or set sql_seconds higher"
+            ) from None
 
     async def table(self, name: str) -> pl.DataFrame:
         """A whole table as an exact frame."""
@@ -145,6 +162,7 @@ class Store(Upkeep):
         return held.enter_context(self._writing(job))
 
     def _within(self, job: Job, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
+        self._check_room()
         job.holds(connection)
         with told():
             return self._kept(connection, work, noted)
@@ -152,13 +170,14 @@ class Store(Upkeep):
     @contextmanager
     def _reading(self, job: Job) -> Iterator[Connection]:
         self._prepare(job)
-        with self._gate.enter("reading", job, self._wait), self._open(job, READ) as connection:
+        with self._gate.enter(str(self._reader), job), self._open(job, self._reader) as connection:
             yield connection
 
     @contextmanager
     def _writing(self, job: Job) -> Iterator[Connection]:
         self._prepare(job)
-        with self._gate.enter(WRITING, job, self._wait), self._open(job, WRITE) as connection:
+        self._check_room()
+        with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection:
             yield connection
 
     def _prepare(self, job: Job) -> None:
@@ -166,12 +185,38 @@ class Store(Upkeep):
         if self._ready:
             return
         make_folder(self.path.parent)
-        fresh = self.is_new
-        with self._gate.enter(WRITING, job, self._wait), self._open(job, WRITE) as connection, told():
-            if fresh:
-                self.path.chmod(0o600)  # DuckDB leaves it to the umask
-            in_transaction(connection, create, self.reached)
+        version = self._version(job)
+        if version < len(SCHEMAS):
+            self._check_room()
+            if version:
+                from kalshi_lab.store.backup import backup, fresh_name  # which imports this module
+
+                backup(self, job, fresh_name(self.path, f"version-{version}.{os.getpid()}"))
+            fresh = self.is_new
+            with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection, told():
+                if fresh:
+                    self.path.chmod(0o600)  # DuckDB leaves it to the umask
+                in_transaction(connection, partial(create, reached=self.reached), self.reached)
         self._ready = True
+
+    def _version(self, job: Job) -> int:
+        """The version that the file has, 0 where there is none. Raises StoreError for a later one than this library knows."""
+        if self.is_new:
+            return 0
+        with self._gate.enter(str(self._reader), job), self._open(job, self._reader) as connection, told():
+            version, library = known(connection)
+        if version > len(SCHEMAS):
+            raise too_new(self.path, version, library)
+        return version
+
+    def _check_room(self) -> None:
+        """Raise DiskFull where so little is left that a write might end in the middle."""
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self._min_free:
+            said = (
+                f"{free / 1e6:,.0f} MB are free where {self.path} is, and writing needs {self._min_free / 1e6:,.0f} MB"
+            )
+            raise DiskFull(said, hint="Free some space; nothing was written, and what was kept before is safe")
 
     @contextmanager
     def _open(self, job: Job, config: Config) -> Iterator[Connection]:
@@ -181,10 +226,12 @@ class Store(Upkeep):
             try:
                 self._line.sign(turn)
                 job.holds(connection)
+                settle(connection, locked=config is not WRITE)
                 yield connection
             finally:
                 job.holds(None)
-                connection.close()
+                with told():
+                    connection.close()
 
     def _connect(self, patience: Patience, config: Config) -> Connection:
         """Open the file, and once more where another took its name meanwhile, as a vacuum or a restore does."""
@@ -209,13 +256,13 @@ class Store(Upkeep):
 
     def checkpoint(self, job: Job) -> None:
         """Write what the log holds into the file."""
-        with self._gate.enter(WRITING, job, self._wait), self._open(job, WRITE) as connection, told():
+        with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection, told():
             connection.execute("CHECKPOINT")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody else in this process has the file open."""
-        with self._gate.enter(WRITING, wait=self._wait):
+        with self._gate.enter(WRITING):
             yield
 
     @property
@@ -261,13 +308,6 @@ class Burst:
 
 def _nothing(_point: str) -> None:
     """Nobody watches."""
-
-
-def _statement_kinds(sql: str) -> list[str]:
-    try:
-        return [str(statement.type.name) for statement in duckdb.extract_statements(sql)]
-    except duckdb.Error as error:
-        raise UsageError(f"this is no SQL that DuckDB reads: {short(error)}") from None
 
 
 def make_folder(folder: Path) -> None:

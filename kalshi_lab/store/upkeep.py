@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kalshi_lab.store.gate import Job
     from kalshi_lab.store.prune import Vacuumed
     from kalshi_lab.store.recover import Recovered
+    from kalshi_lab.store.statistics import Statistics
     from kalshi_lab.store.store import Store
     from kalshi_lab.store.verify import Verified
 
@@ -35,6 +36,16 @@ class Upkeep(ABC):
     @property
     def _store(self) -> Store:
         return cast("Store", self)
+
+    async def statistics(self) -> Statistics:
+        """What the store holds, in a time that does not grow with it: `.frame()` with table, rows and newest of each table.
+
+        `.statuses` has the markets of each status; `.size`, `.log` and `.free` are bytes of the file, of what is not in it yet, and of
+        room on the disk. Nothing but the markets' statuses is read to count it.
+        """
+        from kalshi_lab.store.statistics import statistics
+
+        return await statistics(self._store)
 
     async def verify(self) -> Verified:
         """Check everything: every row read with its checksums, keys, the ledger's balance, and the journal of what was acknowledged.

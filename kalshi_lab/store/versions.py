@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
 from kalshi_lab.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from kalshi_lab.store.connection import Connection
 
 TABLES = (
@@ -26,15 +29,33 @@ SCHEMAS = (
 )  # version by version; a file once released is not changed any more
 
 
-def create(connection: Connection) -> None:
-    """The tables of every version that this file does not have yet; the first version made the file."""
-    made = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'").fetchall()
-    version = "SELECT value FROM meta WHERE key = 'schema_version'"
-    known = int(connection.execute(version).fetchall()[0][0]) if made[0][0] else 0
-    if known > len(SCHEMAS):
-        said = f"the store is of version {known}, made by a later version of kalshi_lab; this one knows {len(SCHEMAS)}"
-        raise StoreError(said, hint="Update it: pip install -U kalshi_lab")
+def known(connection: Connection) -> tuple[int, str]:
+    """The version of a store, 0 for one without tables, and the library that made it so."""
+    if not connection.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'meta'").fetchall():
+        return 0, ""
+    found = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    return int(found.get("schema_version", 0)), str(found.get("library_version", ""))
+
+
+def too_new(path: Path, version: int, library: str) -> StoreError:
+    """The error for a store that a later library made."""
+    needed = f"kalshi_lab {library}" if library else "a later kalshi_lab"
+    return StoreError(
+        f"{path} was made by {needed}: it has version {version}, and this library knows {len(SCHEMAS)}",
+        hint=f"Update: pip install -U 'kalshi_lab{f'>={library}' if library else ''}'",
+    )
+
+
+def create(connection: Connection, reached: Callable[[str], None] | None = None) -> None:
+    """The tables of every version that this file does not have yet, inside the caller's transaction; the first version made the file."""
+    version, _ = known(connection)
     for number, name in enumerate(SCHEMAS, 1):
-        if number > known:
+        if number > version:
             connection.execute(resources.files("kalshi_lab.store").joinpath(name).read_text("utf-8"))
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(number)])
+            if reached is not None:
+                reached(f"version {number}")
+    if version < len(SCHEMAS):
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(len(SCHEMAS))])
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('library_version', ?)", [metadata.version("kalshi_lab")]
+        )

@@ -26,7 +26,11 @@ def test_the_folder_is_its_owner_s(tmp_path: Path) -> None:
     store = Store(tmp_path / "a" / "b" / "kalshi.duckdb")
     asyncio.run(store.read("SELECT 1"))
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
-    assert sorted(entry.name for entry in store.path.parent.iterdir()) == ["kalshi.duckdb", "kalshi.duckdb.held", "kalshi.duckdb.line"]
+    assert sorted(entry.name for entry in store.path.parent.iterdir()) == [
+        "kalshi.duckdb",
+        "kalshi.duckdb.held",
+        "kalshi.duckdb.line",
+    ]
     assert stat.S_IMODE(store.path.with_name("kalshi.duckdb.line").stat().st_mode) == 0o600
 
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kalshi_lab import frames
-from kalshi_lab.ingest.snapshot import _keep
+from kalshi_lab.ingest import quotes
 from kalshi_lab.models import Market
 from kalshi_lab.store import Store
 from kalshi_lab.store.connection import fetch
-from kalshi_lab.store.queries import AS_OF, quotes_as_of
+from kalshi_lab.store.queries import AS_OF, QUOTE, quotes_as_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,13 +57,19 @@ def listing(bids: dict[str, int | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=frames.schema(Market))
 
 
+def look(rows: pl.DataFrame) -> quotes.Look:
+    return quotes.Look(rows.select("ticker", *QUOTE), rows)
+
+
 def kept(connection: Any, looks: list[Look]) -> tuple[Naive, list[datetime]]:
-    """The looks in the store and in the model; the instants at which they were kept."""
+    """The looks in the store and in the model, made in turns of two by two processes; the instants at which they were kept."""
+    memories: list[quotes.Memory] = [{}, {}]
     naive, times, now = Naive(), [], START
     connection.execute("DELETE FROM quotes; DELETE FROM snapshots; DELETE FROM markets")
     for scope, hours, bids in looks:
         now += hours * HOUR
-        time, _, _ = _keep(connection, listing(bids), scope, now, run_id="run", refused=[])
+        seen, memory = look(listing(bids)), memories[len(times) // 2 % 2]
+        time, _, _ = quotes.keep(connection, seen, scope, now, run_id=f"run {len(times)}", memory=memory)
         naive.keep(time, scope, bids)
         times.append(time)
     return naive, times
@@ -126,7 +132,8 @@ def test_every_part_of_a_quote_counts_as_a_change(store: Store, field_name: str)
 
     def changed(connection: Any, values: list[dict[str, Any]]) -> list[int]:
         made = [pl.DataFrame([{"ticker": "A", **row}], schema=frames.schema(Market)) for row in values]
-        return [_keep(connection, frame, "s", START, run_id="r", refused=[])[1] for frame in made]
+        memory: quotes.Memory = {}
+        return [quotes.keep(connection, look(frame), "s", START, run_id="r", memory=memory)[1] for frame in made]
 
     one, two = ("active", "closed") if field_name == "status" else (1, 2)
     steps: list[dict[str, Any]] = [{field_name: value} for value in (None, one, one, two, None, None)]

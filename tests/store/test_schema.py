@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from importlib import resources
 from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 
 from kalshi_lab import frames
 from kalshi_lab.models import Candlestick, Event, Market, Series, Trade
 from kalshi_lab.store import TABLES, Store
 from kalshi_lab.store.queries import QUOTE
-from kalshi_lab.store.versions import SCHEMAS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kalshi_lab.models.fields import Record
 
 SQL = {
@@ -61,16 +56,3 @@ def test_the_tables_are_those_that_are_named(store: Store) -> None:
     """TABLES lists all tables of the schema but the store's own notes."""
     made = asyncio.run(store.read("SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'"))
     assert set(made["table_name"]) - {"meta"} == set(TABLES)
-
-
-def test_a_store_of_an_older_version_gets_the_newer_tables(path: Path) -> None:
-    """What was kept by the first version is there afterwards, beside the tables of today."""
-    path.parent.mkdir(parents=True)
-    with duckdb.connect(str(path), config={"storage_compatibility_version": "v1.5.0"}) as old:
-        old.execute(resources.files("kalshi_lab.store").joinpath("schema.sql").read_text("utf-8"))
-        old.execute("INSERT INTO trades (trade_id, ticker) VALUES ('t1', 'KX-A')")
-    store = Store(path)
-    assert asyncio.run(store.table("trades")).item(0, "trade_id") == "t1"
-    assert asyncio.run(store.table("gaps")).height == 0
-    assert asyncio.run(store.read("SELECT value FROM meta")).rows() == [(str(len(SCHEMAS)),)]
-    assert asyncio.run(Store(path).table("trades")).height == 1
