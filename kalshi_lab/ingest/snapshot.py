@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import polars as pl
-
-from kalshi_lab import frames, markup
+from kalshi_lab import markup
 from kalshi_lab.ingest.drift import check
-from kalshi_lab.ingest.progress import Progress
+from kalshi_lab.ingest.looks import look
+from kalshi_lab.ingest.quotes import keep, memory_of
 from kalshi_lab.observe import new_request_id
-from kalshi_lab.store import bodies, writes
 from kalshi_lab.store.journal import SNAPSHOT, Entry
-from kalshi_lab.store.queries import QUOTE
-from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from kalshi_lab.clock import Clock
     from kalshi_lab.kalshi.client import AsyncKalshi
-    from kalshi_lab.kalshi.pages import AsyncPages
-    from kalshi_lab.models import Market
     from kalshi_lab.store import Store
-    from kalshi_lab.store.connection import Connection
-
-# volume over the last day moves without an event, so it is no part of a quote's change
-LAST = f"""
-SELECT ticker, gone, {", ".join(QUOTE)} FROM quotes WHERE scope = $1
-AND time >= (SELECT coalesce(max(time), 'epoch'::TIMESTAMPTZ) FROM snapshots WHERE scope = $1 AND keyframe)
-QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY time DESC) = 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,120 +80,25 @@ async def snapshot(
     filters = {"status": status, "series": series, "event": event, "tickers": tickers}
     scope = json.dumps({name: value for name, value in {**filters, "combos": combos}.items() if value}, sort_keys=True)
     pages = kalshi.markets.list(combos=combos, **filters)  # type: ignore[arg-type]
-    kept: list[bodies.Body] = []
-    if store.keep_bodies:
-        pages.on_reply = lambda reply: kept.append(bodies.of(reply, "live", len(kept) + 1))
     time = clock.now()
-    listing = await _all(pages, progress)
+    seen = await look(pages, store, progress)
     count, exact = (None, True) if combos or tickers else await combos_left_out(kalshi, **filters)
     run_id = new_request_id()
     time, changed, gone = await store.write(
-        lambda connection: _keep(connection, listing, scope, time, run_id=run_id, refused=pages.refused, kept=kept),
+        lambda connection: keep(connection, seen, scope, time, run_id=run_id, memory=memory_of(store)),
         lambda kept: [
-            Entry(SNAPSHOT, run_id, "quotes", scope, received=listing.height, stored=kept[1] + kept[2], time=kept[0])
+            Entry(SNAPSHOT, run_id, "quotes", scope, received=seen.markets, stored=kept[1] + kept[2], time=kept[0])
         ],
     )
-    await check(store, "quotes", run_id, listing.height + len(pages.refused), len(pages.refused))
+    await check(store, "quotes", run_id, seen.markets + len(seen.refused), len(seen.refused))
     return Snapshot(
         time,
         scope,
-        listing.height,
+        seen.markets,
         changed,
         gone,
-        len(pages.refused),
+        len(seen.refused),
         complete=True,
         combos_left_out=count,
         combos_exact=exact,
     )
-
-
-async def _all(pages: AsyncPages[Market], progress: bool | None) -> pl.DataFrame:
-    with Progress("snapshot", unit="markets", shown=progress) as bar:
-        async for batch in pages.batches():
-            bar.advance(batch.received)
-    return pages.so_far(exact=True)
-
-
-def _keep(
-    connection: Connection,
-    listing: pl.DataFrame,
-    scope: str,
-    time: datetime,
-    *,
-    run_id: str,
-    refused: list[frames.Refused],
-    kept: list[bodies.Body],
-) -> tuple[datetime, int, int]:
-    """Write the changes, the markets not met before, and the row that says the look was made; its time, how many changed and left."""
-    time = _after_last(connection, scope, time)
-    keyframe = _is_first_of_day(connection, scope, time)
-    changes, gone = _changes(fetch(connection, LAST, [scope]), listing, _named(refused), everything=keyframe)
-    stamp = {"time": pl.lit(time, pl.Datetime("us", "UTC")), "scope": pl.lit(scope)}
-    writes.insert(connection, "quotes", pl.concat([changes, gone]).with_columns(**stamp).sort("ticker"))
-    seen = {"run_id": pl.lit(run_id), "seen_at": pl.lit(time, pl.Datetime("us", "UTC"))}
-    writes.insert_new(connection, "markets", ["ticker"], listing.with_columns(**seen))
-    writes.put_aside(
-        connection,
-        [
-            {"dataset": "quotes", "run_id": run_id, "request_id": "", "reason": reason, "raw": raw, "time": time}
-            for raw, reason in refused
-        ],
-    )
-    bodies.keep(connection, (run_id, "quotes", scope), kept, time)
-    row = {
-        "time": time,
-        "scope": scope,
-        "markets": listing.height,
-        "changed": changes.height,
-        "complete": True,
-        "keyframe": keyframe,
-        "run_id": run_id,
-    }
-    writes.insert(
-        connection, "snapshots", pl.DataFrame([row]).with_columns(pl.col("time").cast(pl.Datetime("us", "UTC")))
-    )
-    return time, changes.height, gone.height
-
-
-def _after_last(connection: Connection, scope: str, time: datetime) -> datetime:
-    """The time of this look, later than the last one's even where the clock stands still."""
-    last = writes.rows(connection, "SELECT max(time) AS time FROM snapshots WHERE scope = $1", [scope])[0]["time"]
-    return time if last is None or time > last else last + timedelta(microseconds=1)
-
-
-def _is_first_of_day(connection: Connection, scope: str, time: datetime) -> bool:
-    """A day's first look writes every quote, so that a question about a moment reads a day at most."""
-    sql = "SELECT count(*) AS n FROM snapshots WHERE scope = $1 AND keyframe AND time >= date_trunc('day', $2::TIMESTAMPTZ)"
-    return not writes.rows(connection, sql, [scope, time])[0]["n"]
-
-
-def _named(refused: list[frames.Refused]) -> list[str]:
-    """The tickers of rows that could not be read, where they have one."""
-    found = []
-    for row in refused:
-        with suppress(ValueError):
-            found.append(msgspec.json.decode(row.raw, type=_Named).ticker)
-    return found
-
-
-class _Named(msgspec.Struct):
-    ticker: str
-
-
-def _changes(
-    last: pl.DataFrame, listing: pl.DataFrame, unread: list[str], *, everything: bool
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The quotes that differ from the last ones known, and a row for each market that is in the listing no longer.
-
-    Markets whose row could not be read are still there, with the quote that they had.
-    """
-    now = listing.select("ticker", *QUOTE).with_columns(gone=pl.lit(value=False))
-    here = last.filter(~pl.col("gone"))
-    stands = here.filter(pl.col("ticker").is_in(unread)).join(now, on="ticker", how="anti")
-    now = pl.concat([now, stands.select(now.columns)])
-    gone = here.join(now, on="ticker", how="anti").with_columns(gone=pl.lit(value=True)).select(now.columns)
-    if everything or not here.height:
-        return now, gone
-    joined = now.join(here, on="ticker", how="left", suffix="_before")
-    differs = [pl.col(name).ne_missing(pl.col(f"{name}_before")) for name in (*QUOTE, "gone")]
-    return joined.filter(pl.any_horizontal(differs)).select(now.columns), gone

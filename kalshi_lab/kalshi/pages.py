@@ -282,6 +282,12 @@ def decode(listing: Listing[Any], reply: Reply) -> frames.Batch:
         raise unread(reply, error) from None
 
 
+def some(listing: Listing[Any], reply: Reply, only: tuple[str, ...]) -> pl.DataFrame | None:
+    """Some columns of a page; None where any of them is odd, or the page itself, of which `decode` tells more."""
+    _check_once(reply, listing.key)
+    return frames.some(listing.record, reply.body, listing.key, only)
+
+
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
     _check_once(reply, listing.key)
     try:
