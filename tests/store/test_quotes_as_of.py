@@ -99,6 +99,9 @@ def compare(connection: Any, looks: list[Look]) -> None:
 @example(
     looks=[("one", 0, {"A": 1}), ("one", 0, {}), ("one", 0, {"A": 1}), ("one", 26, {"A": 1})]
 )  # left and came back
+@example(
+    looks=[("one", 0, {"A": 1}), ("one", 0, {"A": 1}), ("one", 1, {"A": 2}), ("one", 0, {"A": 2}), ("one", 1, {"A": 1})]
+)  # another process looked meanwhile
 def test_changes_answer_as_whole_looks_do(path: Path, looks: list[Look]) -> None:
     """Over several scopes and days, with markets that leave, return and stand still, as-of equals the model at every instant."""
     asyncio.run(Store(path).write(lambda connection: compare(connection, looks)))
