@@ -118,13 +118,13 @@ def test_many_threads_share_one_loop(thing: Thing) -> None:
     found: dict[int, int] = {}
     threads = [threading.Thread(target=lambda n=n: found.update({n: thing.double(n)})) for n in range(32)]
     started = time.monotonic()
-    waits = [threading.Thread(target=thing.wait, args=(0.2,)) for _ in range(8)]
+    waits = [threading.Thread(target=thing.wait, args=(1.0,)) for _ in range(8)]
     for thread in threads + waits:
         thread.start()
     for thread in threads + waits:
         thread.join(10)
     assert found == {n: 2 * n for n in range(32)}
-    assert time.monotonic() - started < 1.5  # one after the other would take 1.6 s
+    assert time.monotonic() - started < 6  # one after the other would take 8 s
     assert sum(thread.name == "kalshi-lab" for thread in threading.enumerate()) == 1
 
 

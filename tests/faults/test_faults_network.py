@@ -215,7 +215,7 @@ def test_a_slow_drip_ends_with_the_deadline(face: Face, kind: Kind) -> None:
     assert isinstance(ended.error, kl.TimedOut)
     assert "deadline" in ended.error.message
     assert (ended.error.attempts, ended.busy, len(server.requests)) == (1, 0, 1)
-    assert ended.error.elapsed < 1.4
+    assert ended.error.elapsed < 5
 
 
 DAMAGED = {

@@ -193,7 +193,7 @@ def test_no_transaction_is_open_while_the_exchange_is_slow(
     lab: Lab, new_lab: Callable[[], Lab], upset: Exchange
 ) -> None:
     """F39: while a sync waits for a page, others write to the same store without waiting for it."""
-    upset.faults(TRADES, "slow", seconds=2.0, times=1, after=LOOKS + 1)
+    upset.faults(TRADES, "slow", seconds=4.0, times=1, after=LOOKS + 1)
     began = time.monotonic()
     waiting = threading.Thread(target=lambda: lab.sync("trades", since="1d"))
     waiting.start()

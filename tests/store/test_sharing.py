@@ -144,7 +144,7 @@ def test_a_file_that_is_held_elsewhere_is_busy(store: Store, path: Path, child: 
         began = time.monotonic()
         with pytest.raises(StoreBusy) as caught:
             asyncio.run(work)
-        assert 0.3 <= time.monotonic() - began < 1.5
+        assert 0.3 <= time.monotonic() - began < 8
         assert f"PID {holder.pid}" in str(caught.value)
         assert f"PID {holder.pid}" in caught.value.holder
         assert str(path) in str(caught.value)
