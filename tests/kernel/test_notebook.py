@@ -49,7 +49,7 @@ def test_the_cell_goes_on_after_run_here(kernel: Notebook) -> None:
     "code", ["lab.status()", "lab.sync('series', progress=False)", "lab.snapshot(progress=False)", "lab.markets()"]
 )
 def test_the_stop_button_ends_a_call(kernel: Notebook, simulated: Exchange, code: str) -> None:
-    """A call that waits for the exchange ends at once in KeyboardInterrupt, not with the answer after 30 s, and the next cell's call works."""
+    """A call that waits for the exchange ends at once, not with the answer after 30 s, and the next cell's call works."""
     simulated.faults("*", "slow", seconds=30.0, times=1)
     cell = kernel.run(code, interrupt_after=0.7)
     simulated.faults()

@@ -161,7 +161,7 @@ def test_a_thousand_books_in_live_time() -> None:
     asyncio.run(run())
 
 
-def test_two_thousand_messages_a_second(shaken: sim.Exchange) -> None:
+def test_thousands_of_messages_on_one_connection(shaken: sim.Exchange) -> None:
     """The load generator sends thousands of messages on one connection, none lost."""
 
     async def run() -> None:
