@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from kalshi_lab.store.gate import Job
 
-SOONEST = 0.0005  # seconds between two looks, at first; later a tenth of what was waited, up to these
-NEXT, READER, WRITER, DUCKDB = 0.002, 0.004, 0.015, 0.05
+# Seconds between two looks: at first, and at most; in between a tenth of what was waited.
+NEXT, READER, WRITER, DUCKDB = (0.0005, 0.002), (0.0005, 0.002), (0.005, 0.015), (0.001, 0.05)
 
 
 class Patience:
@@ -44,9 +44,10 @@ class Patience:
         """Whether there is nothing left to wait for."""
         return time.monotonic() > self._end or self._job.stopped.is_set()
 
-    def pause(self, longest: float) -> None:
+    def pause(self, looks: tuple[float, float]) -> None:
         """Wait a little."""
-        pause = max(SOONEST, min((time.monotonic() - self._began) / 10, longest))
+        first, longest = looks
+        pause = max(first, min((time.monotonic() - self._began) / 10, longest))
         self._job.stopped.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter, not cryptography
 
 
@@ -116,12 +117,12 @@ def _opened(path: Path) -> Iterator[int | None]:
             os.close(descriptor)
 
 
-def _locked(descriptor: int | None, patience: Patience, longest: float, *, shared: bool = False) -> bool:
+def _locked(descriptor: int | None, patience: Patience, looks: tuple[float, float], *, shared: bool = False) -> bool:
     """Wait for a lock; whether it came."""
     while not _free(descriptor, shared=shared):
         if patience.over:
             return False
-        patience.pause(longest)
+        patience.pause(looks)
     return True
 
 
