@@ -21,7 +21,7 @@ from kalshi_lab.store.connection import fetch
 from kalshi_lab.store.queries import last_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from kalshi_lab.clock import Clock
@@ -115,8 +115,8 @@ class Load:
         todo = [(walk, page, cursor, seen) for walk, page, cursor, seen in todo if page == 0 or cursor]
         self.done = Loaded(self.run_id, resumed_pages=sum(page for page, _, _ in reached.values()))
         writer = asyncio.create_task(self._write_all())
-        turns = asyncio.Semaphore(SIDE_BY_SIDE)
-        walking = [asyncio.create_task(self._walk(turns, *step)) for step in todo]
+        steps = iter(todo)  # however many there are, so many walks are alive as go side by side
+        walking = [asyncio.create_task(self._walk_all(steps)) for _ in todo[:SIDE_BY_SIDE]]
         tasks = [*walking, writer]
         try:
             await self._until_walked(walking, writer)
@@ -155,15 +155,18 @@ class Load:
         self.run_id = found[0]["run_id"]
         return {row["walk"]: (row["page"], row["next_cursor"], row["received"]) for row in found}
 
-    async def _walk(self, turns: asyncio.Semaphore, walk: Walk, page: int, cursor: str, seen: int) -> None:
-        async with turns:
-            async for arrived in walk.pages(cursor, seen):
-                page += 1
-                decoding = asyncio.to_thread(walk.decode, arrived)
-                decoded, digest = await asyncio.gather(decoding, asyncio.to_thread(_sha256, arrived.reply.body))
-                kept = self.store.keep_bodies
-                body = await asyncio.to_thread(bodies.of, arrived.reply, walk.name, page) if kept else None
-                await self._queue.put(_Item(walk, page, arrived, decoded, digest, body))
+    async def _walk_all(self, steps: Iterator[tuple[Walk, int, str, int]]) -> None:
+        for step in steps:
+            await self._walk(*step)
+
+    async def _walk(self, walk: Walk, page: int, cursor: str, seen: int) -> None:
+        async for arrived in walk.pages(cursor, seen):
+            page += 1
+            decoding = asyncio.to_thread(walk.decode, arrived)
+            decoded, digest = await asyncio.gather(decoding, asyncio.to_thread(_sha256, arrived.reply.body))
+            kept = self.store.keep_bodies
+            body = await asyncio.to_thread(bodies.of, arrived.reply, walk.name, page) if kept else None
+            await self._queue.put(_Item(walk, page, arrived, decoded, digest, body))
 
     async def _write_all(self) -> None:
         """Write pages until the end comes; the file stays open only for pages that are waiting already, and not for long."""

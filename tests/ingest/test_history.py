@@ -318,10 +318,15 @@ def test_a_market_that_leaves_the_live_side_meanwhile_is_found_on_the_other(own:
     far.sync("markets", series=SERIES, status="settled")
     live = set(far.markets(series=SERIES, status="settled")["ticker"])
     chosen = sorted(live)[:3]
-    own.faults(BATCH, "status", status=200, body={"markets": []}, times=9)
-    own.faults("/historical/markets/*", "slow", seconds=0.0)
-    own.advance(90 * 86_400)
-    far.sync("candlesticks", tickers=chosen)
+    own.reset_log()
+    own.faults("/historical/cutoff", "slow", seconds=1.5, times=1)
+    syncing = threading.Thread(target=lambda: far.sync("candlesticks", tickers=chosen))
+    syncing.start()
+    while syncing.is_alive() and not asked(own, "/historical/cutoff"):
+        syncing.join(0.01)
+    own.advance(90 * 86_400)  # while the old cutoff is on its way
+    syncing.join(60)
+    assert asked(own, BATCH), "they were taken for live ones"
     held = far.sql("SELECT ticker, count(*) AS bars FROM candlesticks GROUP BY ALL ORDER BY ticker")
     assert held["ticker"].to_list() == chosen
     own.reset_log()
