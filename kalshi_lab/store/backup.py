@@ -108,7 +108,7 @@ def restore(store: Store, job: Job, path: str | os.PathLike[str]) -> Restored:
         finished(part)
         store.reached("restore copied")
         with store.alone(), held(store.path):
-            kept = set_aside(store, "before-restore")
+            kept = keep_aside(store, "before-restore")
             with files.told(store.path):
                 part.replace(store.path)
             files.sync_folder(store.path.parent)
@@ -116,7 +116,7 @@ def restore(store: Store, job: Job, path: str | os.PathLike[str]) -> Restored:
     return Restored(store.path, path, kept)
 
 
-def set_aside(store: Store, name: str) -> Path | None:
+def keep_aside(store: Store, name: str) -> Path | None:
     """Give the store's file a second name, and its log the name that belongs to it; nothing is deleted."""
     if not store.path.exists():
         return None

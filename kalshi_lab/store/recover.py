@@ -19,9 +19,9 @@ from kalshi_lab.store.backup import (
     finished,
     fresh_name,
     held,
+    keep_aside,
     log_of,
     quoted,
-    set_aside,
 )
 from kalshi_lab.store.connection import WRITE, in_transaction, told
 from kalshi_lab.store.versions import SCHEMAS, create
@@ -150,7 +150,7 @@ def _save(store: Store, job: Job, aside: list[Path]) -> list[tuple[str, int, int
         finished(part)
         store.reached("recovered")
         with store.alone(), held(store.path), files.told(store.path):
-            kept = set_aside(store, "quarantine")
+            kept = keep_aside(store, "quarantine")
             aside += [kept] if kept else []
             part.replace(store.path)
             files.sync_folder(store.path.parent)
