@@ -92,7 +92,9 @@ def of_event(reply: Reply, minutes: int) -> tuple[frames.Batch, int]:
     tickers, end = answer.get("market_tickers") or [], answer.get("adjusted_end_ts")
     lists = _list(reply, reply.body, "market_candlesticks")
     if not isinstance(tickers, list) or len(tickers) != len(lists) or type(end) is not int:
-        raise bad_payload(reply, f"the markets {str(tickers)[:60]} with {len(lists)} lists of candlesticks up to {end!r}")
+        raise bad_payload(
+            reply, f"the markets {str(tickers)[:60]} with {len(lists)} lists of candlesticks up to {end!r}"
+        )
     try:
         rows = [msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or [] for raw in lists]
     except (ValueError, RecursionError) as error:
