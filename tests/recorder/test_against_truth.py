@@ -99,12 +99,14 @@ def test_trades_missed_meanwhile_are_brought_by_rest(new_lab: Callable[[], kl.La
         upset.advance(3600)  # nobody listens
         wait(lambda: lab.sql("SELECT count(*) FROM gaps WHERE backfilled > 0").item() == 1)
         upset.advance(1800)
+        first = lab.sql("SELECT started_at FROM recordings").item()
+        wanted = {trade for name in busy for trade in lab.trades(name, since=first, limit=None)["trade_id"]}
+        wait(lambda: wanted <= set(lab.sql("SELECT trade_id FROM trades")["trade_id"]))
     rows = lab.sql("SELECT trade_id FROM trades").rows()
     assert len(set(rows)) == len(rows)
     assert lab.table("gaps")["backfilled"].to_list() == [recording.stats.backfilled]
-    first, last = lab.sql("SELECT started_at, ended_at FROM recordings").row(0)
-    wanted = [lab.trades(name, since=first, until=last, limit=None) for name in busy]
-    assert {trade for frame in wanted for trade in frame["trade_id"]} == {trade for (trade,) in rows}
+    assert {trade for (trade,) in rows} == wanted
+    last = lab.sql("SELECT ended_at FROM recordings").item()
     done = lab.sync(
         "trades", tickers=busy, since=first, until=last
     )  # REST says their times to the microsecond, the stream did not
