@@ -57,7 +57,10 @@ AMONG = {
              over AS (SELECT recording FROM recordings WHERE ended_at < $1)
     """,
 }
-SORTED = {"quotes": "ORDER BY ticker, time", "candlesticks": "ORDER BY ticker, interval_minutes, end_time"}
+SORTED = {
+    "quotes": "ORDER BY date_trunc('day', time), ticker, time",
+    "candlesticks": "ORDER BY ticker, interval_minutes, end_time",
+}
 ATTEMPTS = 5
 OWNER = {"snapshots": "scope"} | dict.fromkeys(
     ("trades", "candlesticks", "quarantine", "bodies"), "coalesce(run_id, '')"

@@ -16,8 +16,7 @@ from kalshi_lab import frames
 from kalshi_lab.ingest import quotes
 from kalshi_lab.models import Market
 from kalshi_lab.store import Store
-from kalshi_lab.store.connection import fetch
-from kalshi_lab.store.queries import AS_OF, QUOTE, quotes_as_of
+from kalshi_lab.store.queries import QUOTE, as_of, quotes_as_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,9 +78,9 @@ def compare(connection: Any, looks: list[Look]) -> None:
     naive, times = kept(connection, looks)
     instants = sorted({moment for time in times for moment in (time, time - HOUR / 2, time + HOUR * 30)})
     for moment in instants:
-        found = fetch(connection, AS_OF, [moment, None])
+        found = as_of(connection, moment, None)
         assert dict(found.select("ticker", pl.col("yes_bid").cast(pl.Int64)).iter_rows()) == naive.at(moment)
-        one = fetch(connection, AS_OF, [moment, ["A"]])
+        one = as_of(connection, moment, ["A"])
         assert one.equals(found.filter(pl.col("ticker") == "A"), null_equal=True)
 
 
