@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import polars as pl
 import pytest
 
 from kalshi_lab.errors import DiskFull, UsageError
@@ -18,8 +19,6 @@ from tests.safety import pages
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
-
-    import polars as pl
 
 run = pages.run
 BOOKS = """
