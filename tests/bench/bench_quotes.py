@@ -147,11 +147,13 @@ def report(markets: int, looks: int, days: int) -> dict[str, float]:
             "as of, ms, median": median(day["as of"]),
             "every row, as of, ms, median": median(all_rows["as of"]),
         }
+        whole_day = size(theirs)
         theirs.unlink()
         if days > 1:
             many = asyncio.run(changes(World(markets), long, looks * days))
             figures |= {
                 f"after {days} days: size, MB": size(long),
+                f"after {days} days: size, percent of every row": 100 * size(long) / (whole_day * days),
                 f"after {days} days: a look, ms, median": median(many["look"][-looks:]),
                 f"after {days} days: as of, ms, median": median(many["as of"]),
                 f"after {days} days: as of, ms, slowest": max(many["as of"]),

@@ -119,6 +119,20 @@ def test_only_changes_are_kept(store: Store) -> None:
     assert asyncio.run(work()) == [first, unchanged, unchanged, first, (2, 1, False)]
 
 
+def test_a_day_that_is_over_lies_market_by_market(store: Store) -> None:
+    """The first look of a day puts the rows of the day before in order, of its own listing alone, and loses none of them."""
+    looks: list[Look] = [("two", 0, {"B": 1, "A": 1})]
+    looks += [("one", hours, {"B": bid, "A": bid}) for bid, hours in enumerate((0, 1, 1))] + [("one", 5, {"A": 0})]
+
+    async def work() -> list[tuple[Any, ...]]:
+        await store.write(lambda connection: kept(connection, looks))
+        sql = "SELECT ticker, yes_bid::BIGINT FROM quotes WHERE scope = 'one' ORDER BY rowid"
+        return (await store.read(sql)).rows()
+
+    over, now = [("A", 0), ("A", 1), ("A", 2), ("B", 0), ("B", 1), ("B", 2)], [("A", 0), ("B", 2)]
+    assert asyncio.run(work()) == over + now
+
+
 def test_a_clock_that_stands_still_orders_the_looks(store: Store) -> None:
     """Looks at one instant are kept in their order, a microsecond apart."""
     looks: list[Look] = [("one", 0, {"A": bid}) for bid in range(3)]
