@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import msgspec
 import polars as pl
@@ -17,7 +16,6 @@ from kalshi_lab.store.queries import QUOTE
 
 if TYPE_CHECKING:
     from kalshi_lab.frames import Refused
-    from kalshi_lab.store import Store
     from kalshi_lab.store.connection import Connection
 
 # volume over the last day moves without an event, so it is no part of a quote's change
@@ -58,12 +56,6 @@ class Look:
 
 # by scope: which look it was, and the quotes as they stood after it; worth nothing once the store names another look as its last
 Memory = dict[str, tuple[tuple[datetime, str], pl.DataFrame]]
-_MEMORIES: WeakKeyDictionary[Store, Memory] = WeakKeyDictionary()
-
-
-def memory_of(store: Store) -> Memory:
-    """The last quotes that this process kept in a store, which spares reading them again."""
-    return _MEMORIES.setdefault(store, {})
 
 
 def keep(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kalshi_lab import markup
 from kalshi_lab.ingest.drift import check
 from kalshi_lab.ingest.looks import look
-from kalshi_lab.ingest.quotes import keep, memory_of
+from kalshi_lab.ingest.quotes import keep
 from kalshi_lab.observe import new_request_id
 from kalshi_lab.store.journal import SNAPSHOT, Entry
 
@@ -85,7 +85,7 @@ async def snapshot(
     count, exact = (None, True) if combos or tickers else await combos_left_out(kalshi, **filters)
     run_id = new_request_id()
     time, changed, gone = await store.write(
-        lambda connection: keep(connection, seen, scope, time, run_id=run_id, memory=memory_of(store)),
+        lambda connection: keep(connection, seen, scope, time, run_id=run_id, memory=store.remembered),
         lambda kept: [
             Entry(SNAPSHOT, run_id, "quotes", scope, received=seen.markets, stored=kept[1] + kept[2], time=kept[0])
         ],

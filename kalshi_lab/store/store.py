@@ -59,6 +59,9 @@ class Store(Upkeep):
         self._min_free, self._sql_seconds = min_free, sql_seconds
         self._reader = READ if sql_memory is None else {**READ, "memory_limit": f"{sql_memory}B"}
         self.keep_bodies = keep_bodies  # whether loads keep the answers as received, too
+        self.remembered: dict[
+            str, Any
+        ] = {}  # what a load would read again otherwise; it says itself whether it still counts
         self.reached: Callable[[str], None] = (
             _nothing  # told each named point of a commit, so that tests can end the process there
         )
