@@ -38,7 +38,14 @@ def wanted(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Want
     return made
 
 
-@pytest.mark.parametrize(("point", "nth"), [("written", 1), *((point, 2) for point in POINTS)])
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        ("written", 1),
+        ("ledger", 2),
+        *(pytest.param(one, 2, marks=pytest.mark.kill) for one in POINTS if one != "ledger"),
+    ],
+)
 def test_killed_inside_a_commit(exchange: Exchange, wanted: Wanted, tmp_path: Path, point: str, nth: int) -> None:
     """Ended at any named point of a transaction, the store holds all of it or nothing, and the rest follows.
 
@@ -49,7 +56,7 @@ def test_killed_inside_a_commit(exchange: Exchange, wanted: Wanted, tmp_path: Pa
     checker.check(exchange, tmp_path, SHORT, wanted)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.kill) for seed in (1, 2))])
 def test_killed_at_a_random_moment(exchange: Exchange, wanted: Wanted, tmp_path: Path, seed: int) -> None:
     """Killed at a random moment of its first second, a run is completed by the next one."""
     seconds = random.Random(SEED + seed).uniform(0.05, 1.0)
