@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-FULL, SHORT = 10_000_000, 100_000
+FULL, SHORT = 10_000_000, 200_000
 DAYS = 90
 
 
@@ -71,6 +71,7 @@ def run(url: str, home: str, rows: int | None) -> dict[str, Any]:
         else:
             said = json.loads(line)
     seconds = time.perf_counter() - began
+    started.stdout.close()
     code = started.wait()
     assert code == (0 if rows is None else -9), f"the child ended with {code}"
     return {"seconds": seconds, "memory": memory, "said": said}
@@ -98,7 +99,7 @@ def report(trades: int, kills: int, seed: int = 11) -> dict[str, float]:
     assert held == 1, "the run did not come to its end, or came there more than once"
     seconds = sum(one["seconds"] for one in runs)
     memory = runs[-1]["memory"]
-    most = max(max(one["memory"]) for one in runs)
+    most = max(max(one["memory"], default=0.0) for one in runs)
     killed = sum(one["said"] is None for one in runs)
     return {
         "trades": rows, "kills": killed, "resumed pages": runs[-1]["said"]["resumed"], "duplicates": runs[-1]["said"]["duplicate"],
