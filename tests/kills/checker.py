@@ -49,7 +49,7 @@ class Killed:
 
 def undisturbed(exchange: Exchange, home: Path, since: str) -> dict[str, pl.DataFrame]:
     """The data of a run that nobody kills."""
-    with Lab("sim", base_url=exchange.url, home=home) as lab:
+    with Lab("sim", base_url=exchange.url, home=home, store_min_free=0) as lab:
         sync_all(lab, since)
         return data(lab)
 
@@ -99,7 +99,7 @@ def _ended(process: subprocess.Popen[str]) -> Killed:
 
 def check(exchange: Exchange, home: Path, since: str, wanted: dict[str, pl.DataFrame]) -> int:
     """Go on after a kill and check the store; how many pages had been kept."""
-    with Lab("sim", base_url=exchange.url, home=home) as lab:
+    with Lab("sim", base_url=exchange.url, home=home, store_min_free=0) as lab:
         kept = lab.sql(KEPT)
         consistent(lab)
         exchange.reset_log()
@@ -135,7 +135,7 @@ def promised(home: Path) -> set[tuple[str, str, int]]:
 
 def completed(exchange: Exchange, home: Path, since: str, wanted: dict[str, pl.DataFrame]) -> None:
     """The next sync makes the store what an undisturbed run makes, and leaves nothing to say."""
-    with Lab("sim", base_url=exchange.url, home=home) as lab:
+    with Lab("sim", base_url=exchange.url, home=home, store_min_free=0) as lab:
         sync_all(lab, since)
         found = data(lab)
         for name, frame in wanted.items():

@@ -114,7 +114,7 @@ def without_room(lab: Lab, since: str, home: Path, point: str, nth: int) -> None
 
 def main(url: str, home: str, since: str, *told: str) -> None:
     how, point, nth = (*told, "sync", "", "0")[:3] if len(told) != 1 else (told[0], "", "0")
-    lab = Lab("sim", base_url=url, home=home)
+    lab = Lab("sim", base_url=url, home=home, store_min_free=0)  # so that a disk can be full
     lab._twin.store.reached = Watch(point, int(nth))
     say("ready")
     if how in {"press", "query"}:
