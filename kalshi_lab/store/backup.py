@@ -15,11 +15,11 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from kalshi_lab import markup
-from kalshi_lab.errors import StoreBusy, StoreCorrupt, StoreError, UsageError
+from kalshi_lab.errors import StoreBusy, StoreCorrupt, UsageError
 from kalshi_lab.store import files
 from kalshi_lab.store.connection import opening_error, told
 from kalshi_lab.store.store import make_folder
-from kalshi_lab.store.versions import SCHEMAS
+from kalshi_lab.store.versions import SCHEMAS, too_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def restore(store: Store, job: Job, path: str | os.PathLike[str]) -> Restored:
             found = _copied(path, part)
         if found != wanted:
             raise StoreCorrupt(f"{path} is not as it was made: its checksum is another", hint="Take another backup")
-        _version(part, job)
+        _version(part, path, job)
         finished(part)
         store.reached("restore copied")
         with store.alone(), held(store.path):
@@ -255,19 +255,18 @@ def _copied(path: Path, part: Path) -> str:
     return digest.hexdigest()
 
 
-def _version(part: Path, job: Job) -> None:
+def _version(part: Path, path: Path, job: Job) -> None:
     """Refuse a file that is no store, or one of a later version of this library."""
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
         job.holds(connection)
         try:
             connection.execute(f"ATTACH {quoted(part)} AS copy (READ_ONLY)")
-            found = connection.execute("SELECT value FROM copy.meta WHERE key = 'schema_version'").fetchall()
+            found = dict(connection.execute("SELECT key, value FROM copy.meta").fetchall())
         except duckdb.Error as error:
             raise StoreCorrupt(
                 f"the backup is no store: {opening_error(error, part, 0).message}", hint="Take another backup"
             ) from None
         finally:
             job.holds(None)
-    if int(found[0][0]) > len(SCHEMAS):
-        said = f"the backup has version {found[0][0]}, and this kalshi_lab knows {len(SCHEMAS)}"
-        raise StoreError(said, hint="Update kalshi_lab: pip install -U kalshi_lab")
+    if int(found["schema_version"]) > len(SCHEMAS):
+        raise too_new(path, int(found["schema_version"]), found.get("library_version", ""))
