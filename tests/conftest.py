@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 HERE = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - names to compare with, nothing is bound
 
-settings.register_profile("steady", derandomize=True, deadline=None)  # the same examples on every run and every machine
+# the same examples on every run and every machine
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("steady")
 
 

@@ -58,6 +58,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, rest
 
 
+@pytest.mark.long
 def test_it_is_stopped_by_a_signal(upset: Exchange, tmp_path: Path) -> None:
     """DB-8: a line for each round on stderr; SIGTERM ends it with 0, and the store is as it should be."""
     process = started(upset, tmp_path)
@@ -116,6 +117,7 @@ def test_a_killed_one_leaves_the_store_to_the_next(upset: Exchange, tmp_path: Pa
         assert lab.table("rounds").height == 2
 
 
+@pytest.mark.long
 def test_a_second_one_is_told_who_holds_the_store(upset: Exchange, tmp_path: Path) -> None:
     """Two processes don't collect into one store: the second ends with 1 and names the first; a notebook shares the store with it."""
     first = started(upset, tmp_path)

@@ -43,6 +43,7 @@ def until(condition: Callable[[], object], made: Collector) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_it_works_in_the_background(lab: Lab) -> None:
     """DB-8: the handle tells how it goes while the lab goes on with other work; leaving its block stops it."""
     with lab.collect(every="1s", sync_every="1h", series=SERIES, trades=SERIES) as made:
@@ -67,6 +68,7 @@ def test_it_works_in_the_background(lab: Lab) -> None:
     assert lab.sql("SELECT count(*) FROM ledger WHERE received <> stored + duplicate + quarantined").item() == 0
 
 
+@pytest.mark.long
 def test_it_survives_an_outage(lab: Lab, moving: Exchange) -> None:
     """P6: while the exchange is down its rounds fail, are counted and written down; when it is back the next one works."""
     with lab.collect(every="1s", series=SERIES) as made:

@@ -78,6 +78,7 @@ def test_writes_do_not_wait_for_reads() -> None:
         assert asyncio.run(main(server.url)) == 0.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("call", "rate", "burst"), [(CALL, 200, 600), (CREATE, 100, 100)], ids=["reads", "writes"])
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("connections", [4, 130])

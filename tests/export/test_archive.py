@@ -122,6 +122,7 @@ def other_rows() -> bytes:
     return held.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "damage", ["cut", "flipped", "forged", "same size", "missing", "garbled manifest", "not parquet"]
 )

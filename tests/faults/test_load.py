@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim import Exchange
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("face", "kind"), [("awaited", "exchange"), ("blocking", "exa")])
 def test_two_thousand_calls_at_once(face: Face, kind: Kind) -> None:
     """The pool: 2,000 calls at once are served by no more connections than are set, by the server's count, and none times out waiting."""

@@ -30,6 +30,7 @@ def cursors(exchange: Exchange, path: str = TRADES) -> list[str]:
     return [parse_qs(request["query"]).get("cursor", [""])[0] for request in asked][LOOKS:]
 
 
+@pytest.mark.long
 def test_a_sync_carries_on_where_it_failed(new_lab: Callable[[], Lab], upset: Exchange) -> None:
     """After an error in the middle the pages before it are kept, and the next sync goes on from there; only the last hour is read again."""
     lab = new_lab()
@@ -90,6 +91,7 @@ def test_another_question_does_not_resume(lab: Lab, upset: Exchange) -> None:
     assert cursors(upset)[0] == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seconds", "resumed"), [(3500, 3), (3700, 0)])
 def test_half_a_listing_of_markets_grows_old(lab: Lab, upset: Exchange, seconds: int, resumed: int) -> None:
     """A listing that stopped less than an hour ago is carried on; later it is read anew, since it is another listing by then.
@@ -189,6 +191,7 @@ def test_a_poorer_answer_blanks_nothing(lab: Lab, upset: Exchange) -> None:
     assert moved - {"run_id", "seen_at"} == {"status"}
 
 
+@pytest.mark.long
 def test_no_transaction_is_open_while_the_exchange_is_slow(
     lab: Lab, new_lab: Callable[[], Lab], upset: Exchange
 ) -> None:

@@ -70,6 +70,7 @@ def day_of(world: World, exchange: Exchange, name: str) -> datetime:
     return datetime.fromtimestamp(world.cutoffs(truth.now(exchange))[name] // SECOND, UTC)
 
 
+@pytest.mark.long
 def test_a_cutoff_that_moves_while_a_window_is_read_leaves_no_hole(own: Exchange, far: Lab, world: World) -> None:
     """F14: between two live pages the cutoff passes the window; what left the live side comes from the other, each trade once."""
     cutoff = day_of(world, own, "trades_created_ts")

@@ -177,6 +177,7 @@ def test_events_without_milestones_have_none(gone: Any, scripted: Any) -> None:
         assert (pages.frame().height, pages.beside) == (1, {"milestones": []})
 
 
+@pytest.mark.long
 def test_a_long_window_takes_several_requests(scripted: Any) -> None:
     """API-6: no answer is asked for that holds more candlesticks than are served, and their edges neither gape nor double."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.recorder import truth
 from tests.recorder.conftest import wait
 
@@ -43,6 +45,7 @@ def test_every_message_is_stored_once_and_every_hole_is_a_gap(lab: kl.Lab, upset
     assert len(kept) == len(set(kept))
 
 
+@pytest.mark.long
 def test_a_lost_connection_is_a_gap_and_what_came_before_is_whole(lab: kl.Lab, upset: Exchange) -> None:
     """WS-1: of each connection everything up to its end is kept, and each end is a gap; books are whole again afterwards."""
     chosen = names(lab)
@@ -65,6 +68,7 @@ def test_a_lost_connection_is_a_gap_and_what_came_before_is_whole(lab: kl.Lab, u
     assert lab.sql("SELECT count(*) FROM gaps WHERE reason = 'connection'").item() == 3
 
 
+@pytest.mark.long
 def test_books_of_the_past_are_those_that_rest_gave_then(lab: kl.Lab, upset: Exchange) -> None:
     """WS-3: at moments in two recordings, the book is the one that the exchange itself gave at that moment."""
     chosen, seen = names(lab, 3), []
@@ -87,6 +91,7 @@ def test_books_of_the_past_are_those_that_rest_gave_then(lab: kl.Lab, upset: Exc
             assert not found.stale
 
 
+@pytest.mark.long
 def test_trades_missed_meanwhile_are_brought_by_rest(new_lab: Callable[[], kl.Lab], upset: Exchange) -> None:
     """WS-1: after a lost connection the trades of that time come by REST, once, and the gap says how many."""
     lab = new_lab()

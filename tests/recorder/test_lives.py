@@ -81,6 +81,7 @@ def killed(lab: kl.Lab, exchange: Exchange, home: Path, rows: int, draw: random.
     assert not list(home.glob("*.recording"))
 
 
+@pytest.mark.long
 def test_a_killed_recording_is_whole_to_its_end_and_a_gap_from_there_on(
     lab: kl.Lab, upset: Exchange, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_ten_kills(lab: kl.Lab, upset: Exchange, tmp_path: Path) -> None:
         killed(lab, upset, tmp_path, draw.randint(20, 2000), draw)
 
 
+@pytest.mark.long
 def test_a_recording_of_another_process_is_left_alone(lab: kl.Lab, upset: Exchange, tmp_path: Path) -> None:
     """Several recorders share a store: a start ends those whose process is gone, and no other."""
     names = lab.markets(limit=100)["ticker"].to_list()[:2]
@@ -113,6 +115,7 @@ def test_a_recording_of_another_process_is_left_alone(lab: kl.Lab, upset: Exchan
     assert lab.sql("SELECT count(*) FROM recordings WHERE ended_at IS NULL").item() == 1
 
 
+@pytest.mark.long
 def test_stop_and_start_again(recording_on: Any) -> None:
     """Two recordings of one market: books of both, a hole between them that is told, and nothing twice."""
     desk = Desk(tickers=(A,))

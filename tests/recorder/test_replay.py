@@ -45,6 +45,7 @@ async def troubled(recording_on: Any, desk: Desk, count: int) -> None:
         await until(lambda: stream.queue.empty() and not recording.stats.waiting)
 
 
+@pytest.mark.long
 def test_a_replay_is_stepping_through_books_of_the_past(recording_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """WS-3: every step of a replay is the book of that moment, stale where that one is, and whole books are the exchange's own."""
     monkeypatch.setattr(recorded, "CHUNK", 7)

@@ -46,6 +46,7 @@ class Stalled:
         return await self.write(work, noted)
 
 
+@pytest.mark.long
 def test_a_store_held_by_another_process_is_waited_for(recording_on: Any) -> None:
     """F26: two seconds in which another process holds the store cost nothing but time."""
     desk = Desk()
@@ -67,6 +68,7 @@ def test_a_store_held_by_another_process_is_waited_for(recording_on: Any) -> Non
     asyncio.run(work())
 
 
+@pytest.mark.long
 def test_a_stalled_store_costs_a_gap_and_no_memory(recording_on: Any) -> None:
     """F23: what finds no room while the store stalls is one gap with its count; the rest is stored once, and books start anew."""
     desk, bound = Desk(tickers=(A,)), 2000

@@ -204,6 +204,7 @@ def test_no_restore_while_another_process_has_the_store(store: Store, tmp_path: 
     run(store.restore(made.path))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["backup begun", "backup copied", "backup summed", "backup placed"])
 def test_a_backup_that_was_killed_is_made_again(store: Store, tmp_path: Path, point: str) -> None:
     """F24: a backup is there whole with its checksum, or not there; the next one goes on, and nothing is left behind."""
@@ -217,6 +218,7 @@ def test_a_backup_that_was_killed_is_made_again(store: Store, tmp_path: Path, po
     assert names(path.parent) <= {"one.duckdb", "one.duckdb.sha256", "one.duckdb.upkeep"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["restore copied", "set aside", "restore placed"])
 def test_a_restore_that_was_killed_is_done_again(store: Store, tmp_path: Path, point: str) -> None:
     """F24: the store is the old one or the new one at every point, and the next restore goes through."""

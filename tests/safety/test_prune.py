@@ -155,6 +155,7 @@ def test_a_vacuum_gives_the_room_back(store: Store) -> None:
     assert ledger.height == 1
 
 
+@pytest.mark.long
 def test_a_vacuum_beside_a_writer_loses_nothing(store: Store) -> None:
     """F26: what another process commits before, while and after the file is written anew is all there."""
     pages.keep(store, 1)
@@ -178,6 +179,7 @@ for number in range(2, 40):
     assert run(patient.verify()).ok
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["vacuum copied", "vacuum placed"])
 def test_a_vacuum_that_was_killed_changes_nothing(store: Store, point: str) -> None:
     """F24: the old file or the new one, both whole."""

@@ -155,6 +155,7 @@ def test_what_is_lost_for_good_is_asked_for_once(store: Store) -> None:
     assert run(store.verify()).ok
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["recovered", pytest.param("set aside", marks=pytest.mark.kill)])
 def test_a_recovery_that_was_killed_is_done_again(store: Store, point: str) -> None:
     """F24: nothing is lost by a recovery that is cut off; the next one does it."""

@@ -244,6 +244,7 @@ def test_work_that_was_cancelled_before_its_turn_is_never_done(store: Store, mon
     assert asyncio.run(store.table("trades"))["trade_id"].to_list() == ["slow"]
 
 
+@pytest.mark.long
 def test_a_burst_ends_though_everybody_waits_for_it(store: Store) -> None:
     """More reads and writes than there are threads may wait for a burst: it goes on, and they follow."""
 

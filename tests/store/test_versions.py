@@ -73,6 +73,7 @@ def test_an_older_store_moves_on_with_its_rows_and_a_backup(path: Path, version:
     assert backups(path) == [kept], "a store of today needs no backup to be opened"
 
 
+@pytest.mark.long
 def test_interrupted_at_any_point_it_is_before_or_after(path: Path) -> None:
     """F33: ended at each point of a migration in turn, the file is the old one or the new one, and the next opening goes on."""
     points = list[str]()

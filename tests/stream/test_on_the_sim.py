@@ -76,6 +76,7 @@ def test_every_channel_is_heard(exchange: sim.Exchange, practised: kl.Kalshi, ti
         assert (stream.gaps, stream.errors) == ((), ())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

@@ -328,6 +328,7 @@ ACTS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.long
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.large_base_example, HealthCheck.data_too_large]
 )

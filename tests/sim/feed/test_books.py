@@ -21,6 +21,7 @@ def equal(exchange: sim.Exchange, stream: Stream, names: list[str]) -> None:
     assert {name: told[name] for name in names} == listed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [(1, 59, 60, 600, 3 * 3600, 1)])
 def test_books_follow_the_clock(moving: sim.Exchange, steps: tuple[float, ...]) -> None:
     """Snapshot and deltas make the REST book after every step of the clock, in every market, in one running sequence."""
@@ -42,6 +43,7 @@ def test_books_follow_the_clock(moving: sim.Exchange, steps: tuple[float, ...]) 
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_books_of_touched_and_stirred_markets(moving: sim.Exchange) -> None:
     """Members' orders and stirred sizes are in the stream as they are in the REST book; an own order's change says so to its owner."""
     owner, other = Member(moving), Member(moving)
@@ -144,6 +146,7 @@ def test_connections_are_apart(shaken: sim.Exchange) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_a_thousand_books_in_live_time() -> None:
     """A live exchange at 100 times the speed keeps many books in sequence, and REST answers come meanwhile."""
 

@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.sim.feed.conftest import Member, Stream, rest, tickers
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def everything(stream_tickers: list[str]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long
 def test_a_day_on_all_channels(moving: sim.Exchange, contract: Contract) -> None:
     """Every message of a virtual day fits the contract; trades equal GET /markets/trades; the lifecycle tells what REST then shows."""
     member = Member(moving)
