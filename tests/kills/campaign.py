@@ -114,9 +114,8 @@ class Campaign:
         """Fill the disk at a point, by a small disk where one can be mounted and else by a bound on files; free it, and go on."""
         said, disks = Counter[str](), Counter[str]()
         for number in range(count):
-            point = ("rows", "committed", "journalled")[
-                number % 3
-            ]  # before the commit, before the journal, before the checkpoint
+            # before the commit, before the journal, before the checkpoint
+            point = ("rows", "committed", "journalled")[number % 3]
             with small_disk(self.base / f"full-{number}") as (home, kind):
                 child = checker.started(self.exchange, home, SINCE, "full", point, str(self.draw.randint(1, 8)))
                 lines = child.communicate(timeout=120)[0].splitlines()
