@@ -46,6 +46,7 @@ class Control:
             ("GET", "/sim/requests", self._requests),
             ("POST", "/sim/reset-log", self._reset_log),
             ("GET", "/sim/truth/{ticker}", self._truth),
+            ("GET", "/sim/planted", self._planted),
             ("POST", "/sim/accounts", self._open_account),
             ("POST", "/sim/skew", self._skew),
             *self.steering.listed(),
@@ -74,6 +75,9 @@ class Control:
     async def _reset_log(self, _request: Request) -> Answer:
         self.log.clear()
         return {}
+
+    async def _planted(self, _request: Request) -> Answer:
+        return {"planted": self.world.planted()}
 
     async def _truth(self, request: Request) -> Answer:
         now = self.clock.now()

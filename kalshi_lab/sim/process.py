@@ -70,6 +70,10 @@ class Controls:
         """The true probability that a market pays on YES, now; after its close, its payout."""
         return float(self._control("GET", f"/sim/truth/{ticker}")["truth"])
 
+    def planted(self) -> list[dict[str, Any]]:
+        """The planted arbitrages, as `sim.World.planted` lists them."""
+        return list(self._control("GET", "/sim/planted")["planted"])
+
     def account(
         self,
         public_key_pem: str,
@@ -217,6 +221,7 @@ def start(
     longshot_bias: float = 0.08,
     maker_edge: float = 0.008,
     maker_noise: float = 0.06,
+    arbitrages: int = 0,
     port: int = 0,
     timeout: float = 30,
 ) -> Exchange:
@@ -233,7 +238,7 @@ def start(
     options: dict[str, object] = {
         "port": port, "markets": markets, "seed": seed, "clock": clock, "speed": speed, "delay-ms": delay_ms, "read-tokens": read_tokens,
         "trades": trades or None, "start": start and start.isoformat(), "history-days": history_days,
-        "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise,
+        "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise, "arbitrages": arbitrages,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     return _launched(

@@ -19,6 +19,7 @@ from kalshi_lab.sim.wire import DOLLAR, SECOND
 
 if TYPE_CHECKING:
     from kalshi_lab.sim.paths import Paths
+    from kalshi_lab.sim.planted import Still
 
 _QUOTE, _SIZE = 0x5154, 0x535A
 MINUTE = 60 * SECOND
@@ -50,6 +51,7 @@ class Quotes:
         self.paths, self.biases, self.seed = paths, biases, paths.seed
         self.events, self.markets = paths.events, paths.markets
         self.extra: Ints | None = None
+        self.still: Still | None = None
         self.version = 0
 
     def believed(self, market: Ints, step: Ints, chance: Floats) -> Floats:
@@ -80,7 +82,11 @@ class Quotes:
         bid = (low // tick(structure, low)).astype(np.int64) * tick(structure, low)
         ask = -(-high // tick(structure, high)).astype(np.int64) * tick(structure, high)
         has_bid, has_ask = self.sides(market)
-        return np.where(has_bid, bid, 0), np.where(has_ask, ask, DOLLAR)
+        bid, ask = np.where(has_bid, bid, 0), np.where(has_ask, ask, DOLLAR)
+        if self.still is None:
+            return bid, ask
+        fixed = self.still.size[market] >= 0
+        return np.where(fixed, self.still.bid[market], bid), np.where(fixed, self.still.ask[market], ask)
 
     def _width(self, market: Ints) -> Floats:
         return np.exp(0.5 * normal(self.seed, _QUOTE, 3, market))
@@ -92,6 +98,8 @@ class Quotes:
         size = np.exp(4.2 + 1.3 * normal(*keys, market, level)) * 100
         whole = uniform(*keys, 1, market, level) < 0.7
         found = np.maximum(np.where(whole, np.round(size / 100) * 100, size), 1).astype(np.int64)
+        if self.still is not None:
+            found = np.where(self.still.size[market] >= 0, self.still.size[market], found)
         return found if self.extra is None else found + self.extra[market, side, level]
 
     def stir(self, market: int, side: int, level: int, extra: int) -> int:
@@ -109,6 +117,8 @@ class Quotes:
 
     def grew(self) -> None:
         """Make room for new markets in what stirs the sizes."""
+        if self.still is not None:
+            self.still = self.still.grown(len(self.markets))
         if self.extra is not None:
             missing = len(self.markets) - len(self.extra)
             self.extra = np.concatenate([self.extra, np.zeros((missing, 2, DEPTH), dtype=np.int64)])
@@ -121,6 +131,8 @@ class Quotes:
     def _ladders(self, market: Ints, best: Ints, side: int, now: int) -> list[Levels]:
         structure = _STRUCTURE[self.events.series[self.markets.event[market]]]
         depth = 1 + (uniform(self.seed, _QUOTE, 4, market) * DEPTH).astype(np.int64)
+        if self.still is not None:
+            depth = np.where(self.still.size[market] >= 0, 1, depth)
         row, level = market[:, np.newaxis], np.arange(DEPTH)
         gaps = 1 + (uniform(self.seed, _QUOTE, 5 + side, row, level) ** 2 * 4).astype(np.int64)
         columns = [best]

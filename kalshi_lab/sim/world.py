@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from kalshi_lab.sim.layout import BINARY, GAME, LADDER, laid_out
 from kalshi_lab.sim.names import Names
 from kalshi_lab.sim.paths import STEPS, Paths
 from kalshi_lab.sim.plan import Planner
+from kalshi_lab.sim.planted import plant, profit
 from kalshi_lab.sim.quotes import Biases, Quotes
 from kalshi_lab.sim.tape import Tape
-from kalshi_lab.sim.wire import DAY, SECOND
+from kalshi_lab.sim.wire import DAY, SECOND, count
 
 if TYPE_CHECKING:
     from kalshi_lab.sim.draws import Bools, Ints
@@ -39,7 +40,8 @@ class World:
 
     `open_markets` is exactly how many markets trade at `start`; `history_days` how far back settled events go. The other parameters
     are the makers' planted faults: `longshot_bias` shrinks their log-odds (0: none), `maker_edge` is half the spread in dollars of a
-    typical market at even odds, `maker_noise` the standard deviation of their error in log-odds.
+    typical market at even odds, `maker_noise` the standard deviation of their error in log-odds, `arbitrages` how many open events
+    have quotes that contradict one another (see `planted`).
 
     Raises UsageError for a size that is out of range or a start without a time zone.
     """
@@ -54,6 +56,7 @@ class World:
         longshot_bias: float = 0.08,
         maker_edge: float = 0.008,
         maker_noise: float = 0.06,
+        arbitrages: int = 0,
     ) -> None:
         if start.tzinfo is None:
             raise UsageError(f"start {start.isoformat()} has no time zone", hint="Use datetime(..., tzinfo=UTC)")
@@ -66,6 +69,7 @@ class World:
         self.tape = Tape(self.quotes, min(1.0, BUSY / open_markets))
         self.candles = Candles(self.tape)
         self.names = Names(seed, self.events, self.markets)
+        self._plants = plant(self, arbitrages) if arbitrages else ()
         # every part of one answer asks for the same moment
         self.event_status = lru_cache(maxsize=4)(self._event_status)
 
@@ -89,6 +93,22 @@ class World:
         if now >= self.events.close[self.markets.event[row[0]]]:
             return float(self.paths.payout(row)[0])
         return float(self.paths.probability(row, self.paths.step(self.markets.event[row], now))[0])
+
+    def planted(self) -> list[dict[str, Any]]:
+        """The planted arbitrages: event, kind (nested, no, yes), legs as (ticker, side to buy), contracts of each, and the least profit.
+
+        The profit is in dollars, net of a direct member's fees; contracts and profit are text.
+        """
+        return [
+            {
+                "event_ticker": self.names.event_ticker(one.event),
+                "kind": one.kind,
+                "legs": [(self.names.market(row), "yes" if yes else "no") for row, yes, _ in one.legs],
+                "contracts": count(one.size),
+                "profit": str(profit(self, one)),
+            }
+            for one in self._plants
+        ]
 
     def outcome(self, ticker: str) -> float:
         """What YES pays in the end, in dollars: 0, 1, or something between for a cancelled game."""
