@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kalshi_lab import charts
     from kalshi_lab.alerts import above, below
+    from kalshi_lab.analysis.arbitrage import Arbitrage, arbitrage
     from kalshi_lab.analysis.calibration import calibration
+    from kalshi_lab.analysis.ladder import Ladder, ladder
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.book import OrderBook
     from kalshi_lab.credentials import Credentials
@@ -76,7 +78,9 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "alerts": ("above", "below"),
+    "analysis.arbitrage": ("Arbitrage", "arbitrage"),
     "analysis.calibration": ("calibration",),
+    "analysis.ladder": ("Ladder", "ladder"),
     "analysis.result": ("Calibration",),
     "book": ("OrderBook",),
     "credentials": ("Credentials",),
@@ -108,6 +112,7 @@ _PLACES = {
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Arbitrage",
     "AsyncCollector",
     "AsyncKalshi",
     "AsyncLab",
@@ -141,6 +146,7 @@ __all__ = [
     "Kalshi",
     "Lab",
     "LabError",
+    "Ladder",
     "Market",
     "Missed",
     "NewOrder",
@@ -179,12 +185,14 @@ __all__ = [
     "UsageError",
     "__version__",
     "above",
+    "arbitrage",
     "below",
     "calibration",
     "charts",
     "explain",
     "fee",
     "frame",
+    "ladder",
     "run_here",
 ]
 

@@ -3,8 +3,21 @@
 from kalshi_lab.charts.books import book_path, depth
 from kalshi_lab.charts.fees import fees
 from kalshi_lab.charts.house import Picture
+from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
 from kalshi_lab.charts.session import stats
 
-__all__ = ["Picture", "book_path", "depth", "fees", "price_path", "quotes", "reliability", "stats"]
+__all__ = [
+    "Picture",
+    "book_path",
+    "depth",
+    "event",
+    "fees",
+    "ladder",
+    "payoff",
+    "price_path",
+    "quotes",
+    "reliability",
+    "stats",
+]

@@ -18,6 +18,7 @@ from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
+from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.look import AsyncLook, Look
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.process import Controls, Exchange
 
 
-class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncSession):
+class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncSession):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
@@ -136,7 +137,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Session):
+class Lab(Look, Keep, Ask, Think, Ladders, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

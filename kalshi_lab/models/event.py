@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated, Any, ClassVar
 
+import polars as pl
 from pydantic import BeforeValidator, Field
 
 from kalshi_lab import markup
 from kalshi_lab.models.fields import Count, Flag, Integer, Json, Key, Number, Record, Text, Time, doc, key, wire
 from kalshi_lab.models.market import Market
+
+WHOLE = pl.Schema(
+    {
+        "ticker": pl.String(), "yes_sub_title": pl.String(), "status": pl.String(), "result": pl.String(), "strike_type": pl.String(),
+        "floor_strike": pl.Float64(), "cap_strike": pl.Float64(), "yes_bid": pl.Decimal(9, 6), "yes_bid_size": pl.Decimal(18, 2),
+        "yes_ask": pl.Decimal(9, 6), "yes_ask_size": pl.Decimal(18, 2), "mid": pl.Decimal(10, 7), "last_price": pl.Decimal(9, 6),
+        "volume": pl.Decimal(18, 2), "volume_24h": pl.Decimal(18, 2), "open_interest": pl.Decimal(18, 2),
+    }
+)  # fmt: skip
 
 
 class SettlementSource(Record):
@@ -47,6 +58,21 @@ class Event(Record):
         (), description="its markets"
     )
 
+    def frame(self, *, exact: bool = False) -> pl.DataFrame:
+        """Its markets as one frame, in the order of their strikes.
+
+        Columns: ticker, yes_sub_title, status, result, strike_type String, floor_strike, cap_strike Float64, then yes_bid, yes_ask, mid,
+        last_price Float64 dollars (mid null without a real quote) and yes_bid_size, yes_ask_size, volume, volume_24h, open_interest
+        Float64 contracts; `exact=True` gives Decimal(9, 6), for mid Decimal(10, 7), and Decimal(18, 2).
+        """
+        rows = [tuple(getattr(market, name) for name in WHOLE) for market in sorted(self.markets, key=_rung)]
+        made = pl.DataFrame(rows, schema=WHOLE, orient="row")
+        return made if exact else made.cast({pl.Decimal: pl.Float64})
+
+    def plot(self) -> Any:
+        """All its markets in one picture, a `Picture`: see `kl.charts.event`."""
+        return import_module("kalshi_lab.charts").event(self)  # charts stand floors above, so it is reached by name
+
     def _repr_html_(self) -> str:
         facts = {
             "event": self.event_ticker,
@@ -56,6 +82,18 @@ class Event(Record):
         rows = [(m.ticker, m.yes_sub_title, m.status, m.yes_bid, m.yes_ask) for m in self.markets]
         header = ("market", "YES means", "status", "bid", "ask")
         return markup.card(self.title or self.event_ticker, facts, *([markup.table(header, rows)] if rows else []))
+
+
+def _rung(market: Market) -> tuple[float, float, str]:
+    """Its place on the ladder: what pays below everything first; those without strikes last."""
+    low, high = market.floor_strike, market.cap_strike
+    if low is None and high is None:
+        return float("inf"), float("inf"), market.ticker
+    return (
+        float("-inf") if low is None else low,
+        float("inf") if high is None else high,
+        market.ticker,
+    )
 
 
 class Series(Record):
