@@ -257,8 +257,8 @@ def _columnar(table: Sequence[Column], values: Sequence[Sequence[Any]]) -> pl.Da
         text = pl.Series(list(chain.from_iterable(values[place] for place in places)), dtype=pl.String)
         typed = read(text, kind)
         made |= {place: typed.slice(turn * rows, rows).alias(table[place].name) for turn, place in enumerate(places)}
-    others = {place: _series(column, values[place]) for place, column in enumerate(table) if place not in made}
-    return pl.DataFrame([(made | others)[place] for place in range(len(table))])
+    made |= {place: _series(column, values[place]) for place, column in enumerate(table) if place not in made}
+    return pl.DataFrame([made[place] for place in range(len(table))])
 
 
 def _series(column: Column, values: Sequence[Any]) -> pl.Series:
@@ -276,6 +276,10 @@ def _series(column: Column, values: Sequence[Any]) -> pl.Series:
     if kind == "number":
         values = [None if value is None else float(value) for value in values]
     return pl.Series(column.name, values, dtype=DTYPES[kind])
+
+
+def _plain(text: pl.Series, _kind: str) -> pl.Series:
+    return text
 
 
 def _exact(text: pl.Series, kind: str) -> pl.Series:
@@ -310,7 +314,7 @@ def _utc(text: str) -> Any:
     return utc(text)
 
 
-_READ_TEXT = {"price": _exact, "count": _exact, "money": _exact, "time": _times}
+_READ_TEXT = {"text": _plain, "price": _exact, "count": _exact, "money": _exact, "time": _times}
 
 
 def objects(record: type[Record], body: bytes, key: str, **context: object) -> tuple[list[Any], tuple[Refused, ...]]:
