@@ -317,35 +317,6 @@ def _utc(text: str) -> Any:
 _READ_TEXT = {"text": _plain, "price": _exact, "count": _exact, "money": _exact, "time": _times}
 
 
-def objects(record: type[Record], body: bytes, key: str, **context: object) -> tuple[list[Any], tuple[Refused, ...]]:
-    """The rows of a page as immutable objects, and the rows that could not be read."""
-    made, refused = [], []
-    for raw in raw_rows(body, key):
-        try:
-            made.append(one(record, msgspec.json.decode(raw), **context))
-        except ValueError as error:
-            refused.append(Refused(bytes(raw).decode("utf-8", "replace"), str(error)))
-    return made, tuple(refused)
-
-
-def one(record: type[Record], row: Any, **context: object) -> Any:
-    """One object from a decoded row; odd nested values are set aside as on the way to a frame. Raises ValueError."""
-    from pydantic import ValidationError
-
-    if not isinstance(row, dict):
-        raise ValueError(f"no object but {type(row).__name__}")
-    nested = {column.wires[0]: column.name for column in columns(record) if column.kind == "json"}
-    row = {**context, **row}
-    try:
-        return record.model_validate(row, by_alias=True, by_name=False)  # the wire's "yes_bid" of old was cents
-    except ValidationError as error:
-        odd = {str(item["loc"][0]) for item in error.errors() if item["loc"]} & nested.keys()
-        if not odd:
-            raise
-    row = {(f"raw_{nested[name]}" if name in odd else name): value for name, value in row.items()}
-    return record.model_validate(row, by_alias=True, by_name=False)
-
-
 def of(records: Sequence[Record], *, exact: bool = False) -> pl.DataFrame:
     """A frame of objects of one kind, with the schema that their listing has.
 

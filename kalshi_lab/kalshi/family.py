@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from kalshi_lab import frames
+from kalshi_lab import objects
 from kalshi_lab.errors import BadPayload, TradingOff
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.pages import AsyncPages, Listing, bad_payload, doubled, unread
@@ -95,7 +95,7 @@ def listed(reply: Reply, key: str) -> list[Any]:
 def read(record: type[R], reply: Reply, row: Any, **context: object) -> R:
     """One object from a decoded row; BadPayload where it cannot be read."""
     try:
-        made: R = frames.one(record, row, **context)
+        made: R = objects.one(record, row, **context)
     except (ValueError, BadPayload) as error:
         raise unread(reply, error) from None
     return made

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
-from kalshi_lab import frames
+from kalshi_lab import objects
 from kalshi_lab.errors import Conflict, OrderUnknown, RequestError, UsageError, one_of
 from kalshi_lab.kalshi import params
 from kalshi_lab.kalshi.family import Family, envelope, listed
@@ -288,10 +288,10 @@ def lenient(row: Any) -> OrderResult:
     """One result, whatever of it can be read."""
     fields = dict(row) if isinstance(row, dict) else {"answer": row}
     try:
-        made: OrderResult = frames.one(OrderResult, fields)
+        made: OrderResult = objects.one(OrderResult, fields)
     except ValueError:
         names = {column.wires[0] for column in columns(OrderResult)} - {"order_id", "client_order_id"}
-        made = frames.one(OrderResult, {f"raw_{name}" if name in names else name: fields[name] for name in fields})
+        made = objects.one(OrderResult, {f"raw_{name}" if name in names else name: fields[name] for name in fields})
     return made
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 import msgspec
 import polars as pl
 
-from kalshi_lab import frames
+from kalshi_lab import frames, objects
 from kalshi_lab.door.failures import seen
 from kalshi_lab.errors import BadPayload, CursorLoop, StalledPagination
 from kalshi_lab.models.fields import Record, columns
@@ -291,7 +291,7 @@ def some(listing: Listing[Any], reply: Reply, only: tuple[str, ...]) -> pl.DataF
 def _objects(listing: Listing[R], reply: Reply) -> tuple[list[R], tuple[frames.Refused, ...]]:
     _check_once(reply, listing.key)
     try:
-        return frames.objects(listing.record, reply.body, listing.key)
+        return objects.many(listing.record, reply.body, listing.key)
     except (ValueError, RecursionError, BadPayload) as error:
         raise unread(reply, error) from None
 
@@ -321,7 +321,7 @@ def _along(record: type[Record], key: str, reply: Reply) -> tuple[list[Any], tup
     """The records under another key of the answer than that of its rows; none where the key is absent."""
     try:
         there = key in msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
-        return frames.objects(record, reply.body, key) if there else ([], ())
+        return objects.many(record, reply.body, key) if there else ([], ())
     except (ValueError, RecursionError, BadPayload) as error:
         raise unread(reply, error) from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kalshi_lab import frames
+from kalshi_lab import frames, objects
 from kalshi_lab.errors import unknown
 from kalshi_lab.kalshi.connection import Frame
 from kalshi_lab.kalshi.notices import Missed, Notice
@@ -138,12 +138,12 @@ class Received:
         kind = MESSAGES.get(frame.type, Message)
         row = _row(frame)
         try:
-            made: Message = frames.one(kind, row)
+            made: Message = objects.one(kind, row)
         except ValueError as error:
             row = {
                 f"raw_{name}" if name in {"sid", "seq", "sending_ts_ms"} else name: value for name, value in row.items()
             }
-            made = frames.one(Message, {**row, "problem": str(error).replace("\n", " ")[:300]})
+            made = objects.one(Message, {**row, "problem": str(error).replace("\n", " ")[:300]})
         return made
 
     @property

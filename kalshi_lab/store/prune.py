@@ -61,6 +61,17 @@ SORTED = {
     "quotes": "ORDER BY date_trunc('day', time), ticker, time",
     "candlesticks": "ORDER BY ticker, interval_minutes, end_time",
 }
+# What was read of a time whose rows go is read no longer, nor is it missed: of stretches that begin before the moment the longest one of
+# each subject begins there from now on.
+UNREAD = """
+DELETE FROM coverage WHERE dataset = $2 AND since < $1 AND (until <= $1 OR EXISTS (
+    SELECT 1 FROM coverage AS other
+    WHERE other.dataset = coverage.dataset AND other.subject = coverage.subject AND other.complete = coverage.complete
+    AND other.interval_minutes = coverage.interval_minutes AND other.since <= $1
+    AND (other.until, other.since) > (coverage.until, coverage.since)
+));
+UPDATE coverage SET since = $1 WHERE dataset = $2 AND since < $1;
+"""
 ATTEMPTS = 5
 OWNER = {"snapshots": "scope"} | dict.fromkeys(
     ("trades", "candlesticks", "quarantine", "bodies"), "coalesce(run_id, '')"
@@ -130,6 +141,8 @@ def _take_out(
             connection.execute(f"{AMONG.get(target, '')} DELETE FROM {table} WHERE {where}", [moment])
             left = writes.rows(connection, f"SELECT count(*) AS n FROM {table}")[0]["n"]
             found.append((table, of - left, of, moment))
+        for statement in UNREAD.split(";")[:-1]:
+            connection.execute(statement, [moment, target])
     return found
 
 

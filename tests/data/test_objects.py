@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 import kalshi_lab as kl
-from kalshi_lab import frames, markup
+from kalshi_lab import markup, objects
 from tests.data.wires import RECORDS, page
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SHOWN = "&lt;img src=x onerror=alert(1)&gt;\\u202e &#36;x&#36; &quot;&#x27;&amp;
 
 
 def market(**fields: Any) -> kl.Market:
-    made: kl.Market = frames.one(kl.Market, {"ticker": "KXA-1", **fields})
+    made: kl.Market = objects.one(kl.Market, {"ticker": "KXA-1", **fields})
     return made
 
 
@@ -79,7 +79,7 @@ def test_text_from_outside_is_never_markup(record: type[Record]) -> None:
         ("ticker", "event_ticker", "trade_id", "title", "category", "rules_primary", "brand_new", *KEYS), EVIL
     )
     known = {"end_period_ts": 1, "t": 1, "series_ticker": EVIL, "yes_sub_title": EVIL}
-    made = frames.one(record, texts | known)
+    made = objects.one(record, texts | known)
     shown = made._repr_html_()
     assert SHOWN in shown
     assert "<img" not in shown
@@ -89,7 +89,7 @@ def test_text_from_outside_is_never_markup(record: type[Record]) -> None:
 
 def test_nested_markets_are_escaped_in_the_card_of_their_event() -> None:
     """The table of an event's markets escapes too."""
-    event = frames.one(kl.Event, {"event_ticker": "E", "markets": [{"ticker": "E-1", "yes_sub_title": EVIL}]})
+    event = objects.one(kl.Event, {"event_ticker": "E", "markets": [{"ticker": "E-1", "yes_sub_title": EVIL}]})
     assert SHOWN in event._repr_html_()
     assert "<img" not in event._repr_html_()
 
@@ -123,7 +123,7 @@ def test_links_and_tags_escape_attributes() -> None:
 
 def test_a_bad_field_of_an_object_names_it_and_hides_its_value() -> None:
     """The reason of a refused row names the field; the row itself is kept apart from the message."""
-    _, (refused,) = frames.objects(kl.Market, page([{"ticker": "A", "yes_bid_dollars": "secret-value-1"}]), "rows")
+    _, (refused,) = objects.many(kl.Market, page([{"ticker": "A", "yes_bid_dollars": "secret-value-1"}]), "rows")
     assert "yes_bid_dollars" in refused.reason
     assert "secret-value-1" in refused.raw
 
@@ -147,3 +147,11 @@ def test_an_order_book_reads_any_empty_side() -> None:
     assert frame.schema == kl.Orderbook("A").frame(exact=True).schema
     assert "0.43" in both._repr_html_()
     assert repr(both) == "<Orderbook A bid 0.42 ask 0.43, 1+2 levels>"
+
+
+def test_one_unreadable_market_costs_its_event_nothing_else() -> None:
+    """Lesson 2: of an event's markets the one that cannot be read stands aside as it came; the event and the others are there."""
+    markets = [{"ticker": "E-1"}, {"ticker": "E-2", "yes_bid_dollars": "much"}, {"yes_bid_dollars": "0.10"}]
+    event: kl.Event = objects.one(kl.Event, {"event_ticker": "E", "markets": markets})
+    assert [market.ticker for market in event.markets] == ["E-1"]
+    assert (event.model_extra or {})["raw_markets"] == markets[1:]

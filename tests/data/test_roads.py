@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kalshi_lab import frames
 from kalshi_lab.models import Event, Market, Record, Trade, columns
+from kalshi_lab.objects import many
 from tests.data.wires import RECORDS, ROADS, careful, fast, objects, page, plain, rows
 
 EVERY_RECORD = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
@@ -154,7 +155,7 @@ def test_text_that_is_no_utf_8_spoils_one_row(road: str) -> None:
 def test_the_markets_of_an_event_are_apart() -> None:
     """Nested markets are objects of their own on an event, and no column and no extra of the frame of events."""
     body = page([{"event_ticker": "E", "markets": [{"ticker": "E-1", "yes_bid_dollars": "0.4200"}], "new": 1}])
-    (event,), _ = frames.objects(Event, body, "rows")
+    (event,), _ = many(Event, body, "rows")
     assert [str(market.yes_bid) for market in event.markets] == ["0.4200"]
     for road in (fast, careful, objects):
         frame = road(Event, body).frame

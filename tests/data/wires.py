@@ -24,6 +24,7 @@ from kalshi_lab.models import (
     WeatherPoint,
     columns,
 )
+from kalshi_lab.objects import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,7 @@ def careful(record: type[Record], body: bytes) -> frames.Batch:
 
 def objects(record: type[Record], body: bytes) -> frames.Batch:
     """The road over objects."""
-    made, refused = frames.objects(record, body, "rows")
+    made, refused = many(record, body, "rows")
     frame = frames.of(made, exact=True) if made else frames.empty(record)
     return frames.Batch(frame, refused, len(made) + len(refused))
 

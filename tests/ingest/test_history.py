@@ -240,6 +240,20 @@ def test_coverage_tells_what_is_held_missing_and_old(own: Exchange, far: Lab) ->
     assert later["age"] == timedelta(days=2)
 
 
+def test_what_was_pruned_is_not_held_and_can_be_read_again(lab: Lab, upset: Exchange) -> None:
+    """DB-11: a time whose trades were taken out is neither held nor missed; whoever asks for it gets it again."""
+    lab.sync("trades", since="3d")
+    whole, now = lab.sql("SELECT * FROM trades ORDER BY trade_id").drop("run_id", "seen_at"), truth.now(upset) // SECOND
+    moment = datetime.fromtimestamp(now, UTC) - timedelta(days=1)
+    lab.store.prune(trades=moment, dry_run=False)
+    row = lab.coverage().filter(pl.col("series_ticker").is_null(), dataset="trades").row(0, named=True)
+    assert (row["held_from"], row["holes"], row["missing"]) == (moment, 0, timedelta())
+    assert 0 < truth.count(lab, "trades") < whole.height
+    lab.sync("trades", since="3d")
+    assert lab.sql("SELECT * FROM trades ORDER BY trade_id").drop("run_id", "seen_at").equals(whole)
+    assert lab.store.verify().ok
+
+
 def test_two_syncs_at_once_both_succeed(new_lab: Callable[[], Lab]) -> None:
     """Lesson 44: two sessions sync the same trades into one store at once; both end, and every trade is there once."""
     labs, results = [new_lab(), new_lab()], []

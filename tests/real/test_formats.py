@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kalshi_lab as kl
-from kalshi_lab import frames, models
+from kalshi_lab import frames, models, objects
 from kalshi_lab.models import columns
 from tests.kalshi.scripted import Answer
 from tests.real.faithful import differences, leftover
@@ -48,7 +48,7 @@ def current(recorded: Recorded, folder: Path) -> dict[type[Record], list[Row]]:
 def test_nothing_of_today_is_unknown(recorded: Recorded, recordings: Path) -> None:
     """API-19: no recorded public answer has a field, at any depth, that its record does not name."""
     for record, rows in current(recorded, recordings).items():
-        made = [frames.one(record, row) for row in rows]
+        made = [objects.one(record, row) for row in rows]
         assert made, record.__name__
         assert sorted(set(leftover(made))) == []
 
@@ -56,7 +56,7 @@ def test_nothing_of_today_is_unknown(recorded: Recorded, recordings: Path) -> No
 def test_collections_are_kept_to_the_last_field(recorded: Recorded, recordings: Path) -> None:
     """API-8: the 16 recorded collections, their events and their price bands, equal in a frame."""
     rows = current(recorded, recordings)[models.Collection]
-    frame = frames.of([frames.one(models.Collection, row) for row in rows], exact=True)
+    frame = frames.of([objects.one(models.Collection, row) for row in rows], exact=True)
     assert frame.height == 16
     for wire, row in zip(rows, frame.iter_rows(named=True), strict=True):
         assert differences(models.Collection, wire, row) == []
@@ -188,7 +188,7 @@ def test_tags_are_lists_whatever_was_sent(golden: Any, scripted: Any) -> None:
 def test_a_recorded_event_without_prices_keeps_what_it_has(recordings: Path) -> None:
     """API-7: the events of March 2025, which named fewer fields, are read, and what they lack is null."""
     text = (recordings / "rest-legacy/events_open_2025-03-13.json").read_text(encoding="utf-8")
-    made, refused = frames.objects(models.Event, text.encode(), "events")
+    made, refused = objects.many(models.Event, text.encode(), "events")
     assert (len(made), refused) == (908, ())
     assert {column.name for column in columns(models.Event)} >= {"series_ticker", "category"}
     assert set(leftover(made)) == set()

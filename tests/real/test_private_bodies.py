@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kalshi_lab import frames
+from kalshi_lab import frames, objects
 from kalshi_lab.models.order import Order, OrderResult
 from kalshi_lab.models.portfolio import Balance, Fill, MarketPosition
 
@@ -35,7 +35,7 @@ def test_a_recorded_body_is_read_to_the_last_field(name: str, recordings: Path) 
     """API-11, lesson 7: every row becomes an object and a row of the frame, and no field is left over."""
     record, key, rows = BODIES[name]
     content = json.dumps(body(recordings, name)).encode()
-    made, refused = frames.objects(record, content, key)
+    made, refused = objects.many(record, content, key)
     batch = frames.decode(record, content, key)
     assert (len(made), refused, batch.frame.height, batch.refused) == (rows, (), rows, ())
     assert [one for one in made if one.model_extra] == []
@@ -47,7 +47,7 @@ def test_a_recorded_body_is_read_to_the_last_field(name: str, recordings: Path) 
 def test_amounts_keep_their_units(recordings: Path) -> None:
     """API-11: the balance is whole cents in one field and dollars in another; nothing is mixed up."""
     shapes = body(recordings, "order_shapes_synthetic.json")
-    balance: Balance = frames.one(Balance, shapes["balance_200"])
+    balance: Balance = objects.one(Balance, shapes["balance_200"])
     assert balance.balance_cents == 1234
     assert balance.balance is None
     assert [one.balance for one in balance.balance_breakdown or ()][:2] == [Decimal("12.34"), Decimal("0.01")]
@@ -66,7 +66,7 @@ def test_answers_to_writes_always_give_the_id(
     name: str, filled: str | None, resting: str | None, reduced: str | None, recordings: Path
 ) -> None:
     """API-12, API-13, lesson 9: flat answers, their id first; what an answer does not say is None."""
-    made: OrderResult = frames.one(OrderResult, body(recordings, "order_shapes_synthetic.json")[name])
+    made: OrderResult = objects.one(OrderResult, body(recordings, "order_shapes_synthetic.json")[name])
     wanted = [None if text is None else Decimal(text) for text in (filled, resting, reduced)]
     assert [made.fill_count, made.remaining_count, made.reduced_by] == wanted
     assert made.order_id
@@ -76,14 +76,14 @@ def test_answers_to_writes_always_give_the_id(
 
 def test_the_side_of_a_fill_is_its_exposure(recordings: Path) -> None:
     """PF: positions added up from fills by exposure are the recorded ones, where all fills of a market were recorded."""
-    fills, _ = frames.objects(Fill, json.dumps(body(recordings, "btc15m_account/fills.json")).encode(), "fills")
-    orders, _ = frames.objects(Order, json.dumps(body(recordings, "btc15m_account/orders.json")).encode(), "orders")
+    fills, _ = objects.many(Fill, json.dumps(body(recordings, "btc15m_account/fills.json")).encode(), "fills")
+    orders, _ = objects.many(Order, json.dumps(body(recordings, "btc15m_account/orders.json")).encode(), "orders")
     sides = {order.order_id: order.side for order in orders}
     closing = [fill for fill in fills if fill.action == "sell" and fill.order_id in sides]
     assert len(closing) == 106
     assert all(fill.exposure != sides[fill.order_id] for fill in closing)
     snapshot = body(recordings, "btc15m_account/positions.json")
-    positions, _ = frames.objects(MarketPosition, json.dumps(snapshot).encode(), "market_positions")
+    positions, _ = objects.many(MarketPosition, json.dumps(snapshot).encode(), "market_positions")
     assert (sum(_held(fills, one) == one.position for one in positions), len(positions)) == (64, 65)
 
 
@@ -96,6 +96,6 @@ def _held(fills: list[Fill], position: MarketPosition) -> Decimal:
 def test_closed_positions_stay_zero(recordings: Path) -> None:
     """Lesson 8: rows of no contracts come too, as zero and not as unknown."""
     snapshot = body(recordings, "btc15m_account/positions.json")
-    positions, _ = frames.objects(MarketPosition, json.dumps(snapshot).encode(), "market_positions")
+    positions, _ = objects.many(MarketPosition, json.dumps(snapshot).encode(), "market_positions")
     assert any(one.position == 0 for one in positions)
     assert all(one.position is not None for one in positions)
