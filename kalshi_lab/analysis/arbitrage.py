@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from kalshi_lab.analysis import strikes
 from kalshi_lab.analysis.base import Basis, Result
-from kalshi_lab.analysis.portfolio import Leg, Offer, Portfolio, Terms, bound, build
+from kalshi_lab.analysis.portfolio import Leg, Offer, Portfolio, Terms, bound, build, hopeful
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.fees import FeeSchedule
 from kalshi_lab.grid import Grid
@@ -129,7 +130,7 @@ def arbitrage(
     basis = Basis(
         n=len(offers),
         unit="market",
-        weighting=f"the worst of all states of {len(groups):,} groups of linked markets",
+        weighting=f"the worst state counts, in each of {len(groups):,} sets of linked markets",
         horizon="the books as given" if at is None else f"the books of {at:%Y-%m-%d %H:%M:%S} UTC",
         interval="none, every state is listed",
         excluded=dict(excluded),
@@ -139,7 +140,8 @@ def arbitrage(
 
 def _taken(groups: list[Group], offers: Offers, terms: Terms, excluded: Counter[str]) -> list[Portfolio]:
     """The portfolios, those with the best return first, each from what the ones before it left."""
-    hopes = [(most, group) for group in groups if (most := bound(group, _of(group, offers), terms)) > 0]
+    chosen_groups = compress(groups, hopeful(groups, offers, terms))
+    hopes = [(most, group) for group in chosen_groups if (most := bound(group, _of(group, offers), terms)) > 0]
     first = [(build(group, _of(group, offers), terms, most), group) for most, group in hopes]
     excluded["portfolios lost to the rounding of fees"] += sum(portfolio is None for portfolio, _ in first)
     ranked = sorted(

@@ -271,4 +271,4 @@ def _said(tails: Tails) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+    return "none" if value is None else f"{round(value, 6):.4g}"

@@ -13,7 +13,7 @@ B. de Finetti, "La prévision: ses lois logiques, ses sources subjectives" (1937
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,6 +134,37 @@ class Portfolio:
 
     def __repr__(self) -> str:
         return f"<Portfolio {', '.join(self.events)}: {self.profit:f} dollars on {self.capital:f}; {self.why}>"
+
+
+def hopeful(groups: Sequence[Group], offers: Mapping[str, Sequence[Offer]], terms: Terms) -> list[bool]:
+    """Which groups allow a riskless profit at all: where the best price of each side does, one contract of each and fees not rounded.
+
+    One programme for all groups: deeper levels cost more, so none of them helps where the best ones do not.
+    """
+    free = replace(terms, capital=None)
+    tops = [[_top(group, offers, side) for side in ("yes", "no")] for group in groups]
+    problems = [_problem(group, [*yes, *no], free) for group, (yes, no) in zip(groups, tops, strict=True) if yes or no]
+    if not problems:
+        return [False] * len(groups)
+    np, sparse = science("numpy"), science("scipy.sparse")
+    found = science("scipy.optimize").linprog(
+        np.concatenate([one.goal for one in problems]),
+        A_ub=sparse.block_diag([one.rows for one in problems], format="csr"),
+        b_ub=np.concatenate([one.limits for one in problems]),
+        bounds=[limit for one in problems for limit in one.bounds],
+        method="highs",
+    )
+    if found.status != 0:  # pragma: no cover - bounded and feasible by construction
+        return [True] * len(groups)
+    ends = np.cumsum([len(one.goal) for one in problems])
+    made = iter((found.x[ends - 1] > NOTHING).tolist())
+    return [next(made) if yes or no else False for yes, no in tops]
+
+
+def _top(group: Group, offers: Mapping[str, Sequence[Offer]], side: str) -> list[Offer]:
+    """The best offer of one side of each market, one contract of it."""
+    sides = ([one for one in offers.get(ticker, ()) if one.side == side] for ticker in group.tickers)
+    return [replace(min(found, key=lambda one: one.price), size=Decimal(1)) for found in sides if found]
 
 
 def bound(group: Group, offers: Sequence[Offer], terms: Terms) -> float:
