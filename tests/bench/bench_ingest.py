@@ -187,6 +187,7 @@ def report(markets: int, times: int, *, gzip: bool = True) -> dict[str, float]:
     fast, slow = rounds(markets, 0, times, gzip=gzip), rounds(markets, 60, times, gzip=gzip)
     figures = {
         "markets": median(one["sync"].rows for one in fast),
+        "the floor, markets a second": median(one["sync"].rows / one["floor"].wall for one in fast),
         "markets a second": median(one["sync"].rows / one["sync"].wall for one in fast),
         "the fastest round": max(one["sync"].rows / one["sync"].wall for one in fast),
         "CPU seconds": median(one["sync"].cpu for one in fast),
