@@ -32,7 +32,7 @@ STRIKES = ("strike_type", "floor_strike", "cap_strike")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MOVED = 0.0005  # dollars; a price that moved less did not need repair
 TIGHTEST = 0.001  # dollars of spread, below which no quote counts more
-FIRM = 1e4  # how much more the sum of one counts than any price
+DUST = 1e-12  # of all mass; below it is the solver's own rounding
 CELLS = pl.Schema(
     {
         "event_ticker": pl.String(), "time": pl.Datetime("us", "UTC"), "low": pl.Float64(), "high": pl.Float64(), "label": pl.String(),
@@ -198,13 +198,39 @@ def _parts(frame: pl.DataFrame, chosen: Sequence[str]) -> list[tuple[Key, pl.Dat
 
 def _fitted(made: Rungs) -> list[float]:
     """The masses of the pieces that come closest to the prices."""
+    cuts = made.cuts()
+    return _mixed(made) if cuts is None else _pooled(cuts, len(made.cells))
+
+
+def _pooled(cuts: list[tuple[int, float, float]], pieces: int) -> list[float]:
+    """The masses from chances of lying beyond cuts (place, chance, weight) by pooling neighbours that are out of order."""
+    pools: list[tuple[float, float, list[int]]] = []
+    for place, chance, weight in sorted(cuts):
+        pool = (chance, weight, [place])
+        while pools and (pools[-1][0] < pool[0] or pools[-1][2][-1] == place):
+            value, before, places = pools.pop()
+            both = before + pool[1]
+            pool = ((value * before + pool[0] * pool[1]) / both, both, places + pool[2])
+        pools.append(pool)
+    beyond = dict.fromkeys(range(pieces + 1), 1.0) | {pieces: 0.0}
+    for value, _, places in pools:
+        beyond |= dict.fromkeys(places, min(1.0, max(0.0, value)))
+    return [max(0.0, beyond[piece] - beyond[piece + 1]) for piece in range(pieces)]
+
+
+def _mixed(made: Rungs) -> list[float]:
+    """The masses where markets pay in ranges, by least squares over all distributions.
+
+    With masses that add up to one, A q - p is (A - p 1') q; so the least |(A - p 1') x|**2 + (1' x - 1)**2 over x >= 0 points, made to
+    add up to one, to the q sought, whatever the scale of x.
+    """
     np = science("numpy")
     root = np.sqrt(np.array(made.weights) / max(made.weights))
-    rows = np.array(made.pays, dtype=float) * root[:, None]
-    firm = np.full(rows.shape[1], FIRM)
-    found = science("scipy.optimize").nnls(np.vstack([rows, firm]), np.append(np.array(made.prices) * root, FIRM))[0]
-    shared = found / found.sum()
-    return made.spread(shared.tolist())
+    rows = (np.array(made.pays, dtype=float) - np.array(made.prices)[:, None]) * root[:, None]
+    ones = np.ones(rows.shape[1])
+    found = science("scipy.optimize").nnls(np.vstack([rows, ones]), np.append(np.zeros(len(rows)), 1.0))[0]
+    shared = np.where(found > DUST * found.sum(), found, 0.0)
+    return made.spread((shared / shared.sum()).tolist())
 
 
 def _total(

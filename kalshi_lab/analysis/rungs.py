@@ -64,6 +64,17 @@ class Rungs:
         """The mass of each piece from that of each pattern; pieces that no market tells apart share alike."""
         return [masses[kind] / self.kinds.count(kind) for kind in self.kinds]
 
+    def cuts(self) -> list[tuple[int, float, float]] | None:
+        """For a ladder of thresholds alone the chance of lying beyond each: (pieces below it, chance, weight); None for any other."""
+        found = []
+        for row, price, weight in zip(self.pays, self.prices, self.weights, strict=True):
+            inside = [row[kind] for kind in self.kinds]
+            below = inside.index(not inside[0]) if any(inside) and not all(inside) else len(inside)
+            if below == len(inside) or inside[0] in inside[below:]:
+                return None
+            found.append((below, 1 - price if inside[0] else price, weight))
+        return found
+
     def priced(self, fitted: list[float]) -> list[float]:
         """What each market costs under masses of the pieces."""
         return [sum(mass for mass, kind in zip(fitted, self.kinds, strict=True) if row[kind]) for row in self.pays]
