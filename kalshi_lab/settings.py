@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kalshi_lab.errors import UsageError, unknown
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Environment = Literal["prod", "demo", "sim"]
 Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
 PREFIX = "/trade-api/v2"
@@ -188,3 +191,12 @@ def _explained(error: ValidationError, model: type[BaseModel]) -> UsageError:
         )
     said = first["msg"].removeprefix("Value error, ")
     return UsageError(f"setting {name}: {said}" if name else said)
+
+
+def chosen(environment: Environment | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """The settings of a session: those given whole, or made of single options. Raises UsageError where both are given."""
+    if environment is not None:
+        options = {**options, "environment": environment}
+    if settings is not None and options:
+        raise UsageError("give settings= or single options, not both")
+    return settings or Settings(**options)

@@ -32,7 +32,7 @@ from kalshi_lab.kalshi.stream import AsyncStream
 from kalshi_lab.kalshi.structured_targets import AsyncStructuredTargets, StructuredTargets
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking, faced
-from kalshi_lab.settings import Settings
+from kalshi_lab.settings import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,27 +40,30 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kalshi_lab.credentials import Credentials
+    from kalshi_lab.settings import Environment, Settings
 
 
 class AsyncKalshi(AsyncSession):
     """The exchange's API, awaited; one connection pool and one rate budget for all of it.
 
     Public data need no key; everything else needs `credentials` (`kl.Credentials.from_env()`), and writes a client that was opened
-    for them with `writable=True`. Options are those of `Settings`, or a Settings itself. `clock` is what waits are taken from,
+    for them with `writable=True`. `environment`: "prod", "demo" or
+    "sim"; further options are those of `Settings`, or give a whole `settings=Settings(...)`. `clock` is what waits are taken from,
     `exchange_clock` (the same where none is given) what "now" means in a question.
     """
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        environment: Environment | None = None,
         *,
+        settings: Settings | None = None,
         credentials: Credentials | None = None,
         writable: bool = False,
         clock: Clock | None = None,
         exchange_clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        self.settings = settings or Settings(**options)
+        self.settings = chosen(environment, settings, options)
         machine = clock or SystemClock()
         self.clock = exchange_clock or machine
         self.observer = Observer()
@@ -153,14 +156,18 @@ class Kalshi(Session):
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        environment: Environment | None = None,
         *,
+        settings: Settings | None = None,
         credentials: Credentials | None = None,
         writable: bool = False,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        self._face(AsyncKalshi(settings, credentials=credentials, writable=writable, clock=clock, **options))
+        twin = AsyncKalshi(
+            environment, settings=settings, credentials=credentials, writable=writable, clock=clock, **options
+        )
+        self._face(twin)
 
     def _face(self, twin: AsyncKalshi) -> None:
         super().__init__(twin)

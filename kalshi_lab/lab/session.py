@@ -14,15 +14,15 @@ from weakref import WeakSet
 from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.clock import Clock, SystemClock
-from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.tape import AsyncTape, Tape
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
-from kalshi_lab.settings import Settings
+from kalshi_lab.settings import Settings, chosen
 from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.process import Controls, Exchange
 
 
-class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncSession):
+class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTape, AsyncSession):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
@@ -55,11 +55,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncSe
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        if environment is not None:
-            options["environment"] = environment
-        if settings is not None and options:
-            raise UsageError("give settings= or single options, not both")
-        settings = settings or Settings(**options)
+        settings = chosen(environment, settings, options)
         make_folder(settings.folder)
         self._started: Exchange | None = None
         machine = clock or SystemClock()
@@ -69,7 +65,7 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncSe
         if credentials is None and self.simulated is not None:
             credentials = _practising(self.settings.url)
         self.kalshi = AsyncKalshi(
-            self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
+            settings=self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
         )
         self.store = _store(self.settings)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
@@ -137,7 +133,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Ladders, Session):
+class Lab(Look, Keep, Ask, Think, Ladders, Tape, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

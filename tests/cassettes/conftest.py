@@ -39,7 +39,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def unreachable(settings: kl.Settings) -> str:
     """Why an exchange cannot be recorded, in one line; empty where it answers."""
     try:
-        with kl.Kalshi(settings) as client:
+        with kl.Kalshi(settings=settings) as client:
             client.exchange.status()
     except kl.LabError as error:
         return f"--live: the exchange at {settings.url} does not answer, nothing was recorded: {error.message}"
@@ -96,10 +96,10 @@ def kalshi(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[kl.Kalshi
         if live or record:
             url = "" if live else request.getfixturevalue("exchange").url
             open_things.enter_context(recording(request, tmp_path))
-            yield open_things.enter_context(kl.Kalshi(source(url)))
+            yield open_things.enter_context(kl.Kalshi(settings=source(url)))
         else:
             open_things.enter_context(recorder(record=False).use_cassette(str(cassette(request))))
-            yield open_things.enter_context(kl.Kalshi(source(ADDRESS, attempts=1)))
+            yield open_things.enter_context(kl.Kalshi(settings=source(ADDRESS, attempts=1)))
 
 
 def source(url: str, **options: Any) -> kl.Settings:
@@ -132,7 +132,7 @@ def members(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Members]
             keys, later = (_stranger(1), _stranger(2)), float
             open_things.enter_context(recorder(record=False).use_cassette(str(cassette(request))))
             settings = source(ADDRESS, attempts=1)
-        clients = [kl.Kalshi(settings, credentials=key, writable=True) for key in keys]
+        clients = [kl.Kalshi(settings=settings, credentials=key, writable=True) for key in keys]
         for client in clients:
             open_things.enter_context(client)
         yield Members(*clients, keys[0], later)

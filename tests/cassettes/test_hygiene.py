@@ -131,7 +131,7 @@ def test_another_request_has_no_answer() -> None:
     """A replay answers what was asked when it was recorded, to the last word of the body, and nothing else."""
     credentials = kl.Credentials.generate()
     settings, tape = source(ADDRESS, attempts=1), recorder(record=False).use_cassette(str(FOLDER / "api_keys.json"))
-    with tape, kl.Kalshi(settings, credentials=credentials, writable=True) as client:
+    with tape, kl.Kalshi(settings=settings, credentials=credentials, writable=True) as client:
         assert client.api_keys.create("own", credentials.public_pem, scopes=["read"]).api_key_id
         with pytest.raises(CannotOverwriteExistingCassetteException):
             client.api_keys.create("other", credentials.public_pem, scopes=["read"])

@@ -209,7 +209,7 @@ def test_two_clients_share_one_budget() -> None:
     key, other = kl.Credentials.generate(), kl.Credentials.generate()
 
     def held(url: str, credentials: kl.Credentials | None = None, clock: Any = None) -> budget.Budget:
-        client = kl.AsyncKalshi(settings_for(url), credentials=credentials, clock=clock)
+        client = kl.AsyncKalshi(settings=settings_for(url), credentials=credentials, clock=clock)
         clients.append(client)
         return client.door._budget
 

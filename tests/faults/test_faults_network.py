@@ -241,7 +241,7 @@ def test_what_is_no_answer_of_the_contract(what: str) -> None:
     body = OBJECT[what.removesuffix(", one object")] if alone else DAMAGED[what]
 
     async def awaited(settings: kl.Settings) -> list[LabError]:
-        async with kl.AsyncKalshi(settings) as client:
+        async with kl.AsyncKalshi(settings=settings) as client:
             asks = (
                 [client.markets.one("A")]
                 if alone
@@ -251,7 +251,7 @@ def test_what_is_no_answer_of_the_contract(what: str) -> None:
 
     with RawServer(reply(body)) as server:
         errors = asyncio.run(awaited(settings_for(server)))
-        with kl.Kalshi(settings_for(server)) as client, pytest.raises(kl.BadPayload) as blocking:
+        with kl.Kalshi(settings=settings_for(server)) as client, pytest.raises(kl.BadPayload) as blocking:
             client.markets.one("A") if alone else client.markets.list().frame()
     for error in [*errors, blocking.value]:
         assert isinstance(error, kl.BadPayload)

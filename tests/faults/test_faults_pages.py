@@ -38,7 +38,7 @@ def walked(face: Face, server: Scripted, road: str = "frame") -> tuple[list[str]
             return tickers, listing.truncated, error
 
     async def walk() -> tuple[list[str], bool, kl.LabError | None]:
-        async with kl.AsyncKalshi(server.settings()) as client:
+        async with kl.AsyncKalshi(settings=server.settings()) as client:
             listing = client.markets.list()
             tickers: list[str] = []
             try:
@@ -208,7 +208,7 @@ def test_a_missing_key_is_no_empty_list() -> None:
     silent, found = [], []
     with RawServer(reply({})) as server:
         settings = kl.Settings(environment="sim", base_url=server.url)
-        with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+        with kl.Kalshi(settings=settings, credentials=kl.Credentials.generate()) as client:
             for name, call in (PUBLIC | READS).items():
                 try:
                     found += [(name, value) for value in everything(call(client, Known()))]
@@ -243,7 +243,7 @@ def test_a_cap_says_that_there_was_more(face: Face) -> None:
             assert len(server.requests) == 1
 
     async def main(server: RawServer, settings: kl.Settings) -> None:
-        async with kl.AsyncKalshi(settings, credentials=kl.Credentials.generate()) as client:
+        async with kl.AsyncKalshi(settings=settings, credentials=kl.Credentials.generate()) as client:
             await all_of(client, listings(client), server)
 
     with RawServer() as server:
@@ -251,7 +251,7 @@ def test_a_cap_says_that_there_was_more(face: Face) -> None:
         if face == "awaited":
             asyncio.run(main(server, settings))
         else:
-            with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+            with kl.Kalshi(settings=settings, credentials=kl.Credentials.generate()) as client:
                 PORTAL.call(all_of(client._twin, listings(client), server))
     assert len(asked) == len(PAGED) >= 10
 
@@ -287,7 +287,7 @@ def test_lists_that_are_none(name: str) -> None:
     with RawServer(reply(NO_LISTS[name])) as server:
         settings = kl.Settings(environment="sim", base_url=server.url)
         with (
-            kl.Kalshi(settings, writable=True, credentials=kl.Credentials.generate()) as client,
+            kl.Kalshi(settings=settings, writable=True, credentials=kl.Credentials.generate()) as client,
             pytest.raises(kl.BadPayload) as caught,
         ):
             CALLS[name](client, Known())
@@ -299,7 +299,7 @@ def test_a_whole_amount_is_money() -> None:
     row = {"ticker": "KX-A", "position_fp": "1.00", "fees_paid_dollars": 7}
     with RawServer(reply({"market_positions": [row], "event_positions": [], "cursor": ""})) as server:
         settings = kl.Settings(environment="sim", base_url=server.url)
-        with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+        with kl.Kalshi(settings=settings, credentials=kl.Credentials.generate()) as client:
             positions = client.portfolio.positions()
             assert positions.frame(exact=True)["fees_paid"].to_list() == [7]
             assert [one.fees_paid for one in positions] == [7]
@@ -310,6 +310,6 @@ def test_costs_that_no_budget_holds() -> None:
     costs = {"default_cost": 10**12, "endpoint_costs": [{"method": "GET", "path": "/markets", "cost": 10**9}]}
     with RawServer(reply(costs), reply({"markets": [], "cursor": ""})) as server:
         settings = kl.Settings(environment="sim", base_url=server.url)
-        with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as client:
+        with kl.Kalshi(settings=settings, credentials=kl.Credentials.generate()) as client:
             client.account.endpoint_costs()
             assert client.markets.list().frame().height == 0

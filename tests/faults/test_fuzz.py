@@ -42,7 +42,7 @@ async def fuzzed(server: RawServer, seeds: range) -> tuple[Counter[str], list[st
     ends: Counter[str] = Counter()
     strange: list[str] = []
     async with kl.AsyncKalshi(
-        settings, writable=True, credentials=kl.Credentials.generate(), clock=FakeClock()
+        settings=settings, writable=True, credentials=kl.Credentials.generate(), clock=FakeClock()
     ) as client:
         for seed in seeds:
             name, answer = response(seed)

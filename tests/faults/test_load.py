@@ -61,7 +61,7 @@ def test_two_keys_side_by_side() -> None:
     with RawServer(answer) as first, RawServer(answer) as second:
         servers = (first, second)
         clients = [
-            kl.Kalshi(settings_for(server, tier="basic"), credentials=key)
+            kl.Kalshi(settings=settings_for(server, tier="basic"), credentials=key)
             for server, key in zip(servers, keys, strict=True)
         ]
         wanted = (30, 5)
@@ -137,7 +137,7 @@ def test_a_demo_client_at_another_address_signs_nothing() -> None:
     answer = reply({"balance_dollars": "1.0000"})
     with RawServer(answer) as demo, RawServer(answer) as sim:
         for settings in (settings_for(demo, environment="demo"), settings_for(sim)):
-            with kl.Kalshi(settings, credentials=key) as client:
+            with kl.Kalshi(settings=settings, credentials=key) as client:
                 client.portfolio.balance()
     assert [unsigned(request) for request in (*demo.requests, *sim.requests)] == [True, False]
 
@@ -163,7 +163,7 @@ def rss():
 calls, url = int(sys.argv[1]), sys.argv[2]
 settings = settings_for(url, attempts=1, read_timeout=0.3, breaker_failures=10**9)
 failed = 0
-with kl.Kalshi(settings, clock=FakeClock()) as client:
+with kl.Kalshi(settings=settings, clock=FakeClock()) as client:
     for number in range(calls + 500):
         if number == 500:
             before, small = held(), rss()

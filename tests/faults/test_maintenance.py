@@ -90,7 +90,7 @@ def failing(face: Face, settings: kl.Settings, times: int = 1, **given: Any) -> 
 
     async def awaited() -> list[kl.RequestError]:
         errors = []
-        async with kl.AsyncKalshi(settings, clock=FakeClock(), **given) as client:
+        async with kl.AsyncKalshi(settings=settings, clock=FakeClock(), **given) as client:
             for _ in range(times):
                 with pytest.raises(kl.RequestError) as caught:
                     await client.markets.one("A")
@@ -100,7 +100,7 @@ def failing(face: Face, settings: kl.Settings, times: int = 1, **given: Any) -> 
     if face == "awaited":
         return asyncio.run(awaited())
     errors = []
-    with kl.Kalshi(settings, clock=FakeClock(), **given) as client:
+    with kl.Kalshi(settings=settings, clock=FakeClock(), **given) as client:
         for _ in range(times):
             with pytest.raises(kl.RequestError) as caught:
                 client.markets.one("A")
@@ -155,7 +155,7 @@ def test_a_schedule_that_stalls_costs_a_second() -> None:
     with RawServer(*answers) as server:
 
         async def main() -> dict[str, Any]:
-            async with kl.AsyncKalshi(settings_for(server, attempts=1, breaker_failures=2)) as client:
+            async with kl.AsyncKalshi(settings=settings_for(server, attempts=1, breaker_failures=2)) as client:
                 with pytest.raises(kl.Unavailable):
                     await asyncio.wait_for(client.markets.one("A"), 10)
                 return client.door.state
@@ -174,7 +174,7 @@ def test_nobody_there_is_not_asked_for_a_schedule() -> None:
 
     async def main() -> tuple[list[type[Exception]], set[str]]:
         ends: list[type[Exception]] = []
-        async with kl.AsyncKalshi(settings_for(nobody(), breaker_failures=1), clock=FakeClock()) as client:
+        async with kl.AsyncKalshi(settings=settings_for(nobody(), breaker_failures=1), clock=FakeClock()) as client:
             for _ in range(2):
                 with pytest.raises(kl.RequestError) as caught:
                     await client.markets.one("A")
@@ -191,10 +191,10 @@ def test_a_status_told_with_a_failure_is_a_status(code: int) -> None:
     with RawServer(reply(body, code)) as server:
 
         async def awaited() -> kl.ExchangeStatus:
-            async with kl.AsyncKalshi(settings_for(server)) as client:
+            async with kl.AsyncKalshi(settings=settings_for(server)) as client:
                 return await client.exchange.status()
 
-        with kl.Kalshi(settings_for(server), clock=FakeClock()) as client:
+        with kl.Kalshi(settings=settings_for(server), clock=FakeClock()) as client:
             blocking = client.exchange.status()
             assert (len(server.requests), client._twin.door.state["breaker"]) == (1, "closed")
         assert asyncio.run(awaited()) == blocking
@@ -206,7 +206,7 @@ def test_a_status_told_with_a_failure_is_a_status(code: int) -> None:
 )
 def test_a_failure_without_a_status_is_a_failure(body: bytes) -> None:
     """A 503 that holds no status is tried again and Unavailable."""
-    with RawServer(reply(body, 503)) as server, kl.Kalshi(settings_for(server), clock=FakeClock()) as client:
+    with RawServer(reply(body, 503)) as server, kl.Kalshi(settings=settings_for(server), clock=FakeClock()) as client:
         with pytest.raises(kl.Unavailable):
             client.exchange.status()
         assert len(server.requests) == 4 + 1
@@ -218,7 +218,7 @@ def test_a_status_does_not_close_the_circuit() -> None:
     clock = FakeClock()
     with RawServer(reply({}, 503), reply({}, 404), reply(body, 503)) as server:
         settings = settings_for(server, attempts=1, breaker_failures=1)
-        with kl.Kalshi(settings, clock=clock) as client:
+        with kl.Kalshi(settings=settings, clock=clock) as client:
             with pytest.raises(kl.Unavailable):
                 client.markets.one("A")
             with pytest.raises(CircuitOpen):

@@ -97,7 +97,7 @@ class Scripted:
         return f"http://127.0.0.1:{self._server.server_address[1]}{PREFIX}"
 
     def client(self, **options: Any) -> kl.Kalshi:
-        return kl.Kalshi(self.settings(**options))
+        return kl.Kalshi(settings=self.settings(**options))
 
     def settings(self, **options: Any) -> kl.Settings:
         return kl.Settings(

@@ -148,7 +148,7 @@ def test_the_next_page_is_asked_for_before_this_one_is_read(scripted: Any) -> No
 
     async def walk() -> list[tuple[str, bool]]:
         seen: list[tuple[str, bool]] = []
-        async with kl.AsyncKalshi(server.settings()) as client:
+        async with kl.AsyncKalshi(settings=server.settings()) as client:
             async for arrived in client.markets.list().arrivals():
                 sent = len(seen) + 2  # this page's request and the next one's
                 here = await asyncio.to_thread(server.arrived, min(sent, 3))
@@ -172,7 +172,7 @@ def test_iterating_blocking_and_awaited_is_the_same(scripted: Any, plain: pl.Dat
     server = scripted(pages(*three()))
 
     async def walk() -> list[kl.Market]:
-        async with kl.AsyncKalshi(server.settings()) as client:
+        async with kl.AsyncKalshi(settings=server.settings()) as client:
             return [one async for one in client.markets.list()]
 
     with server.client() as client:
@@ -189,7 +189,7 @@ def test_breaking_off_an_awaited_walk_leaves_nothing_behind(scripted: Any) -> No
 
     async def walk() -> set[str]:
         before = asyncio.all_tasks()
-        async with kl.AsyncKalshi(server.settings()) as client:
+        async with kl.AsyncKalshi(settings=server.settings()) as client:
             async for one in client.markets.list():
                 assert one.ticker == "KXODD-000"
                 assert await asyncio.to_thread(server.arrived, 2)

@@ -27,7 +27,7 @@ PLACED = {
 def client(server: Scripted, **options: Any) -> kl.Kalshi:
     """A client that may write, with a key."""
     return kl.Kalshi(
-        server.settings(backoff_base=0.01, **options), credentials=kl.Credentials.generate(), writable=True
+        settings=server.settings(backoff_base=0.01, **options), credentials=kl.Credentials.generate(), writable=True
     )
 
 

@@ -47,7 +47,7 @@ def test_the_same_awaited(case: Case, scripted: Any) -> None:
     server = scripted(lambda _asked: Answer(case.body))
 
     async def ask() -> Any:
-        async with kl.AsyncKalshi(server.settings()) as client:
+        async with kl.AsyncKalshi(settings=server.settings()) as client:
             return await awaited(case.ask(client))
 
     assert case.check(asyncio.run(ask()))
@@ -372,3 +372,13 @@ def test_every_public_method_has_a_case_or_a_test_of_its_own() -> None:
     families = (*mine, "incentive_programs", "live_data")
     named = kl.Kalshi.operations().filter(pl.col("family").is_in(families)).get_column("name")
     assert set(named) == {name.split(" ")[0] for name in IDS} | elsewhere
+
+
+@pytest.mark.parametrize("face", [kl.Kalshi, kl.AsyncKalshi])
+def test_a_client_is_opened_like_a_lab(face: type[kl.Kalshi] | type[kl.AsyncKalshi]) -> None:
+    """The environment comes first, as it does for a lab; settings and single options are not mixed, since one would win unseen."""
+    assert face("demo").settings.environment == "demo"
+    with pytest.raises(kl.UsageError, match="not both"):
+        face("prod", settings=kl.Settings(environment="demo"))
+    with pytest.raises(kl.UsageError, match="unknown environment 'dem'"):
+        face("dem")  # type: ignore[arg-type]

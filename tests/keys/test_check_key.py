@@ -36,7 +36,9 @@ def checked(
     *answers: bytes, credentials: kl.Credentials | None = KEY, **changes: Any
 ) -> tuple[KeyCheck, dict[str, Any]]:
     async def main(url: str) -> tuple[KeyCheck, dict[str, Any]]:
-        async with kl.AsyncKalshi(settings_for(url, **changes), credentials=credentials, clock=FakeClock()) as client:
+        async with kl.AsyncKalshi(
+            settings=settings_for(url, **changes), credentials=credentials, clock=FakeClock()
+        ) as client:
             return await client.check_key(), client.door.state
 
     with RawServer(*answers) as server:
@@ -120,6 +122,6 @@ def test_an_exchange_that_is_down_says_nothing_of_the_key() -> None:
         checked(reply(b"{}", 503))
     with (
         RawServer(reply(LIMITS), reply(listed("read", "write"))) as server,
-        kl.Kalshi(settings_for(server), credentials=KEY) as client,
+        kl.Kalshi(settings=settings_for(server), credentials=KEY) as client,
     ):
         assert client.check_key().ok

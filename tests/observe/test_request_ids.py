@@ -86,7 +86,7 @@ def stream_server() -> Iterator[StreamServer]:
 
 @pytest.fixture
 def streaming(stream_server: StreamServer) -> Iterator[kl.Kalshi]:
-    with kl.Kalshi(stream_server.settings, credentials=kl.Credentials.generate(), clock=Hasty()) as client:
+    with kl.Kalshi(settings=stream_server.settings, credentials=kl.Credentials.generate(), clock=Hasty()) as client:
         yield client
 
 
@@ -118,7 +118,10 @@ def test_a_stream_without_a_server(log: pytest.LogCaptureFixture) -> None:
     """Streams: a refused connection has an id too, and the log knows it."""
     settings = kl.Settings(environment="sim", base_url=f"http://127.0.0.1:{free_port()}/trade-api/v2", attempts=1)
     key = kl.Credentials.generate()
-    with kl.Kalshi(settings, credentials=key, clock=Hasty()) as client, pytest.raises(kl.Unavailable) as caught:
+    with (
+        kl.Kalshi(settings=settings, credentials=key, clock=Hasty()) as client,
+        pytest.raises(kl.Unavailable) as caught,
+    ):
         client.stream("ticker").start()
     assert caught.value.request_id
     assert caught.value.request_id in log.text

@@ -27,8 +27,8 @@ class Practice:
         self._count = itertools.count()
         self.settings = kl.Settings(environment="sim", base_url=exchange.url)
         self.key, self.other_key = self._join(), self._join()
-        self.mine = kl.Kalshi(self.settings, credentials=self.key, writable=True)
-        self.theirs = kl.Kalshi(self.settings, credentials=self.other_key, writable=True)
+        self.mine = kl.Kalshi(settings=self.settings, credentials=self.key, writable=True)
+        self.theirs = kl.Kalshi(settings=self.settings, credentials=self.other_key, writable=True)
         self.known = replace(discover.public(self.mine), price=LOW)
 
     def _join(self) -> kl.Credentials:

@@ -32,7 +32,7 @@ def settings(server: ContractServer) -> kl.Settings:
 
 @pytest.fixture(scope="module")
 def blocking_client(settings: kl.Settings) -> Iterator[kl.Kalshi]:
-    with kl.Kalshi(settings, writable=True, credentials=kl.Credentials.generate()) as client:
+    with kl.Kalshi(settings=settings, writable=True, credentials=kl.Credentials.generate()) as client:
         yield client
 
 
@@ -58,7 +58,7 @@ def test_an_operation(
 
 def _awaited(name: str, settings: kl.Settings) -> list[object]:
     def client() -> kl.AsyncKalshi:
-        return kl.AsyncKalshi(settings, writable=True, credentials=kl.Credentials.generate())
+        return kl.AsyncKalshi(settings=settings, writable=True, credentials=kl.Credentials.generate())
 
     return awaited(client, lambda made: CALLS[name](made, KNOWN))
 
@@ -67,7 +67,7 @@ def _awaited(name: str, settings: kl.Settings) -> list[object]:
 def test_writes_are_refused_on_a_reading_client(name: str, server: ContractServer, settings: kl.Settings) -> None:
     """A client that was not opened for writing sends no write."""
     server.asked.clear()
-    with kl.Kalshi(settings, credentials=kl.Credentials.generate()) as reader, pytest.raises(kl.TradingOff):
+    with kl.Kalshi(settings=settings, credentials=kl.Credentials.generate()) as reader, pytest.raises(kl.TradingOff):
         CALLS[name](reader, KNOWN)
     assert server.asked == []
 
@@ -76,6 +76,6 @@ def test_writes_are_refused_on_a_reading_client(name: str, server: ContractServe
 def test_private_reads_need_a_key(name: str, server: ContractServer, settings: kl.Settings) -> None:
     """Without a key nothing is sent, and the error says so."""
     server.asked.clear()
-    with kl.Kalshi(settings) as client, pytest.raises(kl.LabError, match="key"):
+    with kl.Kalshi(settings=settings) as client, pytest.raises(kl.LabError, match="key"):
         everything(CALLS[name](client, KNOWN))
     assert server.asked == []

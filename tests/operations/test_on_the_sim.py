@@ -46,7 +46,7 @@ def test_an_operation(name: str, face: str, practice: Practice) -> None:
 
 
 def _client(practice: Practice) -> kl.AsyncKalshi:
-    return kl.AsyncKalshi(practice.settings, credentials=practice.key, writable=True)
+    return kl.AsyncKalshi(settings=practice.settings, credentials=practice.key, writable=True)
 
 
 def _asked(name: str, practice: Practice) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_a_wrong_filter_is_a_bad_request(replay: Scripted) -> None:
     """The recorded 400 is a BadRequest with the exchange's details."""
 
     async def ask() -> None:
-        async with kl.AsyncKalshi(replay.settings()) as client:
+        async with kl.AsyncKalshi(settings=replay.settings()) as client:
             await client.door.send(Call("get_markets", "/markets", (("status", "finalized"),)))
 
     with pytest.raises(kl.BadRequest, match=r"400 \(bad_request\): bad request \(invalid status filter\)"):

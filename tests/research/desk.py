@@ -133,7 +133,7 @@ class Desk:
     def __init__(self, url: str, folder: Path, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         given: dict[str, Any] = {"environment": "sim", "base_url": url, "allow_unsafe_host": True, "attempts": 1}
-        self.kalshi = AsyncKalshi(Settings(**given))
+        self.kalshi = AsyncKalshi(settings=Settings(**given))
         self.store = Store(folder / "kalshi.duckdb")
         self.async_alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self.alerts = Alerts(self.async_alerts)

@@ -165,7 +165,7 @@ def streams() -> Iterator[tuple[str, str | bytes, list[bytes]]]:
     with (
         StreamServer() as server,
         every_log() as log,
-        kl.Kalshi(server.settings, credentials=KEY, clock=Hasty()) as kalshi,
+        kl.Kalshi(settings=server.settings, credentials=KEY, clock=Hasty()) as kalshi,
     ):
         for status in (401, 403, 302, 429, 503):
             server.refuse, server.redirect = [status] * 9, "wss://elsewhere.example/"

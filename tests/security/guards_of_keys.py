@@ -69,7 +69,7 @@ def libraries_below_log_nothing(_: Path) -> None:
 
 def handshakes_are_not_logged(_: Path) -> None:
     with StreamServer() as server, every_log() as log:
-        with kl.Kalshi(server.settings, credentials=KEY, clock=Hasty()) as kalshi, kalshi.stream("ticker"):
+        with kl.Kalshi(settings=server.settings, credentials=KEY, clock=Hasty()) as kalshi, kalshi.stream("ticker"):
             pass
         signature = {name.lower(): value for name, value in server.headers[0].items()}["kalshi-access-signature"]
     assert signature not in log.getvalue()

@@ -46,7 +46,7 @@ def redirects_lead_nowhere(_: Path) -> None:
 def redirected_streams_lead_nowhere(_: Path) -> None:
     with StreamServer() as server, StreamServer() as elsewhere:
         server.refuse, server.redirect = [302] * 9, f"ws://127.0.0.1:{elsewhere.port}/trade-api/ws/v2"
-        with kl.Kalshi(server.settings, credentials=KEY, clock=Hasty()) as kalshi:
+        with kl.Kalshi(settings=server.settings, credentials=KEY, clock=Hasty()) as kalshi:
             raised(lambda: kalshi.stream("ticker").start().stop())
         assert elsewhere.headers == []
 
@@ -54,7 +54,7 @@ def redirected_streams_lead_nowhere(_: Path) -> None:
 def strangers_get_no_signature(_: Path) -> None:
     with RawServer() as server:
         strange = Settings(environment="prod", base_url=server.url, allow_unsafe_host=True)
-        with kl.Kalshi(strange, credentials=KEY) as kalshi:
+        with kl.Kalshi(settings=strange, credentials=KEY) as kalshi:
             kalshi.portfolio.balance()
     assert b"access-signature" not in server.requests[0].lower()
 

@@ -105,6 +105,6 @@ def test_a_host_of_one_s_own_is_sent_no_signature(server: RawServer) -> None:
     """S3: with allow_unsafe_host requests go out unsigned, whatever key there is."""
     server.requests.clear()
     strange = kl.Settings(environment="prod", base_url=server.url, allow_unsafe_host=True)
-    with kl.Kalshi(strange, credentials=KEY) as made:
+    with kl.Kalshi(settings=strange, credentials=KEY) as made:
         made.orders.one("o")
     assert [unsigned(request) for request in server.requests] == [True]

@@ -27,5 +27,5 @@ def clock() -> Hasty:
 
 @pytest.fixture
 def kalshi(server: StreamServer, clock: Hasty) -> Iterator[kl.Kalshi]:
-    with kl.Kalshi(server.settings, credentials=kl.Credentials.generate(), clock=clock) as client:
+    with kl.Kalshi(settings=server.settings, credentials=kl.Credentials.generate(), clock=clock) as client:
         yield client

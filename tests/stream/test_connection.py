@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_the_handshake_is_signed(server: StreamServer) -> None:
     """WS-1, lesson 16: the real upgrade request carries the three headers, and the signature is that of the text."""
     key = kl.Credentials.generate()
-    with kl.Kalshi(server.settings, credentials=key) as kalshi, kalshi.stream("ticker"):
+    with kl.Kalshi(settings=server.settings, credentials=key) as kalshi, kalshi.stream("ticker"):
         headers = server.headers[0]
     assert headers["kalshi-access-key"] == key.key_id
     text = f"{headers['kalshi-access-timestamp']}GET/trade-api/ws/v2".encode()
@@ -32,7 +32,7 @@ def test_the_handshake_is_signed(server: StreamServer) -> None:
 
 def test_public_channels_need_a_key_too(server: StreamServer) -> None:
     """WS-1: without credentials nothing is opened, and the error says what to do."""
-    with kl.Kalshi(server.settings) as kalshi, pytest.raises(kl.AuthFailed, match="from_env"):
+    with kl.Kalshi(settings=server.settings) as kalshi, pytest.raises(kl.AuthFailed, match="from_env"):
         kalshi.stream("ticker").start()
     assert server.headers == []
 
@@ -193,7 +193,7 @@ def test_nothing_is_left_behind(server: StreamServer) -> None:
 
     async def story() -> set[str]:
         before = asyncio.all_tasks()
-        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as kalshi:
+        async with kl.AsyncKalshi(settings=server.settings, credentials=kl.Credentials.generate()) as kalshi:
             async with kalshi.stream("ticker") as stream:
                 reader = asyncio.create_task(anext(aiter(stream)))
                 await asyncio.sleep(0)
@@ -213,7 +213,7 @@ def test_no_secret_is_shown(server: StreamServer, caplog: pytest.LogCaptureFixtu
     key = kl.Credentials.generate()
     caplog.set_level(logging.DEBUG)
     server.refuse = [500] * 9
-    with kl.Kalshi(server.settings, credentials=key) as kalshi:
+    with kl.Kalshi(settings=server.settings, credentials=key) as kalshi:
         stream = kalshi.stream("ticker")
         with pytest.raises(kl.Unavailable) as caught:
             stream.start()

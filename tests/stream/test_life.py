@@ -150,7 +150,7 @@ def test_a_loop_opens_and_ends_what_nobody_opened(server: StreamServer, kalshi: 
         stream.start()
 
     async def story() -> str:
-        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as awaited:
+        async with kl.AsyncKalshi(settings=server.settings, credentials=kl.Credentials.generate()) as awaited:
             other = awaited.stream("orderbook_delta", tickers="KX-A")
             messages = aiter(other)
             assert (await anext(messages)).type == "orderbook_snapshot"  # type: ignore[union-attr]
@@ -165,7 +165,7 @@ def test_streams_end_with_their_client(server: StreamServer) -> None:
 
     async def story() -> tuple[set[Any], Any, str]:
         before = asyncio.all_tasks()
-        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as kalshi:
+        async with kl.AsyncKalshi(settings=server.settings, credentials=kl.Credentials.generate()) as kalshi:
             stream = await kalshi.stream("ticker").open()
             same, again = await asyncio.gather(stream.open(), stream.open())
             assert same is again
@@ -186,7 +186,7 @@ def test_an_end_while_it_opens(ended: bool, server: StreamServer) -> None:
 
     async def story() -> set[Any]:
         before = asyncio.all_tasks()
-        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as kalshi:
+        async with kl.AsyncKalshi(settings=server.settings, credentials=kl.Credentials.generate()) as kalshi:
             stream = kalshi.stream("ticker")
             opening = asyncio.create_task(stream.open())
             await asyncio.to_thread(server.wait, lambda: bool(server.asked("subscribe")))
@@ -203,7 +203,7 @@ def test_cancelled_anywhere(server: StreamServer) -> None:
 
     async def story() -> None:
         before = asyncio.all_tasks()
-        async with kl.AsyncKalshi(server.settings, credentials=kl.Credentials.generate()) as kalshi:
+        async with kl.AsyncKalshi(settings=server.settings, credentials=kl.Credentials.generate()) as kalshi:
             for steps in range(40):
                 stream = kalshi.stream(["orderbook_delta", "ticker"], tickers="KX-A")
                 await cancelled(stream.open(), steps)
