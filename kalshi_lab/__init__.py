@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from kalshi_lab import charts
     from kalshi_lab.alerts import above, below
     from kalshi_lab.analysis.arbitrage import Arbitrage, arbitrage
+    from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.ladder import Ladder, ladder
     from kalshi_lab.analysis.result import Calibration
+    from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
+    from kalshi_lab.analysis.spreads import Spreads, spreads
+    from kalshi_lab.analysis.volume import VolumeProfile, volume_profile
     from kalshi_lab.book import OrderBook
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.errors import (
@@ -79,9 +83,13 @@ if TYPE_CHECKING:
 _PLACES = {
     "alerts": ("above", "below"),
     "analysis.arbitrage": ("Arbitrage", "arbitrage"),
+    "analysis.bars": ("Bars", "bars"),
     "analysis.calibration": ("calibration",),
     "analysis.ladder": ("Ladder", "ladder"),
     "analysis.result": ("Calibration",),
+    "analysis.returns": ("Returns", "SizeEffects", "returns", "size_effects"),
+    "analysis.spreads": ("Spreads", "spreads"),
+    "analysis.volume": ("VolumeProfile", "volume_profile"),
     "book": ("OrderBook",),
     "credentials": ("Credentials",),
     "errors": (
@@ -124,6 +132,7 @@ __all__ = [
     "AuthFailed",
     "BadPayload",
     "BadRequest",
+    "Bars",
     "BrokenResponse",
     "BudgetExceeded",
     "Calibration",
@@ -162,11 +171,14 @@ __all__ = [
     "Recording",
     "Replay",
     "RequestError",
+    "Returns",
     "Schedule",
     "SchemaDrift",
     "Series",
     "Settings",
+    "SizeEffects",
     "Snapshot",
+    "Spreads",
     "StalledPagination",
     "Store",
     "StoreBusy",
@@ -183,9 +195,11 @@ __all__ = [
     "Unavailable",
     "UnexpectedRedirect",
     "UsageError",
+    "VolumeProfile",
     "__version__",
     "above",
     "arbitrage",
+    "bars",
     "below",
     "calibration",
     "charts",
@@ -193,7 +207,11 @@ __all__ = [
     "fee",
     "frame",
     "ladder",
+    "returns",
     "run_here",
+    "size_effects",
+    "spreads",
+    "volume_profile",
 ]
 
 

@@ -7,9 +7,11 @@ from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
 from kalshi_lab.charts.session import stats
+from kalshi_lab.charts.tape import bars, returns, size_effects, spreads, volume_profile
 
 __all__ = [
     "Picture",
+    "bars",
     "book_path",
     "depth",
     "event",
@@ -19,5 +21,9 @@ __all__ = [
     "price_path",
     "quotes",
     "reliability",
+    "returns",
+    "size_effects",
+    "spreads",
     "stats",
+    "volume_profile",
 ]

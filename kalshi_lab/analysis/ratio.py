@@ -1,0 +1,143 @@
+"""Means of rows that share their fate inside clusters, with intervals that know it."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from kalshi_lab.analysis.scores import wilson
+from kalshi_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def level(confidence: float) -> float:
+    """The confidence, checked."""
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence {confidence!r} is no share between 0 and 1", hint="Write 0.95 for 95%")
+    return confidence
+
+
+def student(confidence: float, freedom: float) -> float:
+    """The quantile t of Student's distribution with P(|T| < t) = confidence; the freedom may be a fraction of 1 or more.
+
+    G. W. Hill, "Algorithm 396: Student's t-quantiles", Communications of the ACM 13 (1970); exact for 1 and 2.
+    """
+    both, n = 1 - confidence, max(freedom, 1.0)
+    if n == 1:
+        return 1 / math.tan(both * math.pi / 2)
+    if n == 2:  # noqa: PLR2004 - its own closed form
+        return math.sqrt(2 / (both * (2 - both)) - 2)
+    a = 1 / (n - 0.5)
+    b = 48 / (a * a)
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
+    y = (d * both) ** (2 / n)
+    if y <= 0.05 + a:
+        y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
+            n + 2
+        ) + 1 / y
+        return math.sqrt(n * y)
+    x = -NormalDist().inv_cdf(both / 2)
+    y = x * x
+    c += 0.3 * (n - 4.5) * (x + 0.6) if n < 5 else 0  # noqa: PLR2004 - Hill's correction
+    c = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c
+    y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
+    return math.sqrt(n * math.expm1(a * y * y))
+
+
+def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confidence: float) -> pl.DataFrame:
+    """For each key and value column v its weighted mean v and the interval v_low to v_high, clustered.
+
+    `rows` has the keys, cluster (null: every row on its own), weight, n, and for each v a column with the weighted sums. With R the ratio
+    of sums, e_g = sum(v)_g - R x W_g in cluster g of G and W the whole weight, the variance of R is G/(G-1) x sum(e_g**2) / W**2, and the
+    interval R -+ t x its root, t of Student's distribution with W**2/sum(W_g**2) - 1 degrees of freedom: few large clusters tell no more
+    than few. Null where there are not two clusters. K.-Y. Liang, S. L. Zeger, "Longitudinal data analysis using generalized linear
+    models", Biometrika 73 (1986); A. V. Carter, K. T. Schnepel, D. G. Steigerwald, "Asymptotic behavior of a t-test robust to cluster
+    heterogeneity", Review of Economics and Statistics 99 (2017), for the effective number of clusters.
+    """
+    names = list(keys) or ["_all"]
+    summed = (
+        rows.with_columns(_all=pl.lit(0))
+        .group_by(*names, "cluster")
+        .agg(pl.col("weight", "n", *values).sum())
+        .sort(*names, "cluster")
+    )
+    whole = [
+        pl.col("weight").sum().over(names).alias("_W"),
+        *(pl.col(v).sum().over(names).alias(f"_{v}") for v in values),
+    ]
+    summed = summed.with_columns(whole)
+    errors = [
+        (pl.col(v) - pl.col(f"_{v}") / pl.col("_W") * pl.col("weight")).pow(2).sum().alias(f"_{v}_e") for v in values
+    ]
+    found = summed.group_by(names, maintain_order=True).agg(
+        pl.len().alias("clusters"), pl.col("n").sum(), pl.col("weight").sum(),
+        (pl.col("weight").sum().pow(2) / pl.col("weight").pow(2).sum()).alias("draws"),
+        *(pl.col(f"_{v}").first() / pl.col("_W").first() for v in values), *errors,
+    )  # fmt: skip
+    reach = [_student(pl.col("draws"), confidence).alias("_t")]
+    found = found.rename({f"_{v}": v for v in values}).with_columns(reach)
+    half = {
+        v: pl.col("_t") * (pl.col(f"_{v}_e") * pl.col("clusters") / (pl.col("clusters") - 1)).sqrt() / pl.col("weight")
+        for v in values
+    }
+    sides = [(v, sign, name) for v in values for name, sign in (("low", -1), ("high", 1))]
+    found = found.with_columns(
+        pl.when(pl.col("clusters") > 1).then(pl.col(v) + sign * half[v]).alias(f"{v}_{name}") for v, sign, name in sides
+    )
+    return found.drop("_t", *(f"_{v}_e" for v in values), *([] if keys else ["_all"]))
+
+
+def _student(draws: pl.Expr, confidence: float) -> pl.Expr:
+    return draws.map_elements(lambda n: student(confidence, n - 1), return_dtype=pl.Float64)
+
+
+def certain(found: pl.DataFrame, values: Sequence[str], confidence: float) -> pl.DataFrame:
+    """Where all rows of a mean won or all lost, its variance is 0 and says nothing: each cluster is then a draw of Wilson's interval.
+
+    `found` has win_rate; the interval of each value is moved by as much as the win rate's is.
+    """
+    rows = found.select("win_rate", "draws", "clusters").iter_rows()
+    ends = [wilson(rate, n, confidence) if clusters > 1 and rate in (0.0, 1.0) else None for rate, n, clusters in rows]
+    low = pl.Series("_low", [None if each is None else each.low for each in ends], pl.Float64)
+    high = pl.Series("_high", [None if each is None else each.high for each in ends], pl.Float64)
+    moved = found.with_columns(low, high)
+    made = [
+        pl.coalesce(pl.col(v) - pl.col("win_rate") + pl.col(f"_{end}"), pl.col(f"{v}_{end}")).alias(f"{v}_{end}")
+        for v in values
+        for end in ("low", "high")
+    ]
+    return moved.with_columns(made).drop("_low", "_high")
+
+
+def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, float] | None:
+    """Least squares of y on x with clustered errors: intercept, slope and the slope's interval; None where x does not vary.
+
+    `rows` has cluster and the weighted sums w, wx, wxx, wy, wxy of its rows. The meat is the sum over clusters of the squared scores
+    sum((x - mean) x (y - a - b x)), with Student's t as in `means`.
+    """
+    summed = rows.group_by("cluster").agg(pl.col("w", "wx", "wxx", "wy", "wxy").sum()).sort("cluster")
+    w, wx, wxx, wy, wxy = (float(summed[name].sum()) for name in ("w", "wx", "wxx", "wy", "wxy"))
+    if w <= 0 or summed.height < 3:  # noqa: PLR2004 - two clusters make a line
+        return None
+    spread = wxx - wx * wx / w
+    if spread <= 1e-12 * w:
+        return None
+    middle, b = wx / w, (wxy - wx * wy / w) / spread
+    a = wy / w - b * middle
+    parts = summed.select(
+        score=pl.col("wxy")
+        - a * pl.col("wx")
+        - b * pl.col("wxx")
+        - middle * (pl.col("wy") - a * pl.col("w") - b * pl.col("wx")),
+        share=pl.col("wxx") - 2 * middle * pl.col("wx") + middle * middle * pl.col("w"),
+    )
+    error = math.sqrt(summed.height / (summed.height - 1) * float(parts["score"].pow(2).sum())) / spread
+    effective = spread**2 / float(parts["share"].pow(2).sum())
+    half = student(confidence, effective - 1) * error
+    return a, b, b - half, b + half

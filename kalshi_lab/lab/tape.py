@@ -1,0 +1,234 @@
+"""Trades that the store holds: the tape itself, bars, and what makers and takers earned."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from kalshi_lab import frames
+from kalshi_lab.analysis import bars as bars_of
+from kalshi_lab.analysis import returns as returns_of
+from kalshi_lab.analysis import spreads as spreads_of
+from kalshi_lab.analysis import volume as volume_of
+from kalshi_lab.analysis.tape import SEEN, chosen, edges, from_store, unknown_in_store
+from kalshi_lab.clock import When, between
+from kalshi_lab.kalshi.params import tickers as checked_tickers
+from kalshi_lab.lab.verbs import Verbs
+from kalshi_lab.portal import Facade, blocking, faced
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+
+    from kalshi_lab.analysis.bars import Bars
+    from kalshi_lab.analysis.returns import Returns, SizeEffects, Weight
+    from kalshi_lab.analysis.spreads import Spreads
+    from kalshi_lab.analysis.tape import Chosen
+    from kalshi_lab.analysis.volume import By, VolumeProfile
+    from kalshi_lab.store import Store
+
+WINDOW = 4_000_000  # trades that bars are made of at once
+RETURNS = ("cluster", "price", "size", "yes", "won", "taker_rate", "maker_rate")
+
+
+class AsyncTape(Verbs):
+    """Think: trades."""
+
+    async def tape(
+        self, ticker: str, *, start: When | None = None, end: When | None = None, exact: bool = False
+    ) -> pl.DataFrame:
+        """The trades of one market in [start, end) that the store holds, oldest first.
+
+        Columns: ticker, created_time, yes_price (dollars), count (contracts), taker_outcome_side, is_block_trade, trade_id.
+        """
+        which = self._chosen(ticker, None, start, end)
+        side = "coalesce(taker_outcome_side, taker_side) AS taker_outcome_side"
+        asked = f"SELECT ticker, created_time, yes_price, count, {side}, is_block_trade, trade_id FROM trades WHERE {which.where}"  # noqa: S608 - our own words
+        made = (await self.store.read(asked, which.parameters)).sort("created_time", "trade_id")
+        return made if exact else frames.floats(made)
+
+    async def returns(
+        self,
+        *,
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        weight: Weight = "contract",
+        bins: int | Sequence[float | Decimal] = 10,
+        confidence: float = 0.95,
+        cluster: bool = True,
+    ) -> Returns:
+        """What makers and takers of kept trades with known results earned, by price, side and role, gross and net of fees.
+
+        See `kl.returns` for the figures. Fees are those of the series, or of the event where it has its own, as last seen; where they are
+        not known, trades count for the gross figures only. `cluster` False: no intervals, and a fraction of the time over many events.
+        Needs `sync("trades")` and `sync("markets", status="settled")`, and `snapshot()` or `sync("series")` for the fees.
+        """
+        question = returns_of.Question(weight, edges(bins), confidence, cluster)
+        reduced = await self._reduced(question, tickers, series, start, end)
+        return await asyncio.to_thread(question.returns, reduced)
+
+    async def size_effects(
+        self,
+        *,
+        sizes: Iterable[float] = returns_of.SIZES,
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        weight: Weight = "contract",
+        confidence: float = 0.95,
+    ) -> SizeEffects:
+        """What makers and takers of kept trades earned by the size of the trade; see `kl.size_effects`, and `returns` for what it needs."""
+        question = returns_of.Question(weight, confidence=confidence, sizes=returns_of.checked_sizes(sizes))
+        reduced = await self._reduced(question, tickers, series, start, end)
+        return await asyncio.to_thread(question.size_effects, reduced)
+
+    async def spreads(
+        self,
+        *,
+        after: str | timedelta = "5m",
+        oldest: str | timedelta = "1h",
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        weight: str = "contract",
+        bins: int | Sequence[float | Decimal] = 10,
+        confidence: float = 0.95,
+    ) -> Spreads:
+        """Effective spread, realised spread and price impact of kept trades, from kept quotes and candlesticks around them.
+
+        See `kl.spreads` for the figures. Events are known from settled markets' results; other markets are clusters of their own.
+        """
+        question = spreads_of.asked(after, oldest, weight, bins, confidence)
+        which = self._chosen(tickers, series, start, end)
+        named = self._chosen(tickers, series, None, None).where.replace("trades.", "")
+        trades = from_store(spreads_of.FIELDS, which, known=True).replace(
+            "known.cluster AS", "coalesce(known.cluster, trades.ticker) AS"
+        )
+        reduced = await self.store.read(question.sql(trades, SEEN.format(where=named)), which.parameters)
+        return await asyncio.to_thread(question.result, reduced)
+
+    async def bars(
+        self,
+        tickers: str | Iterable[str] | None = None,
+        *,
+        every: str | timedelta = "1h",
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+    ) -> Bars:
+        """Open, high, low, close, volume and VWAP of kept trades in intervals of `every`, aligned to UTC; see `kl.bars`.
+
+        All of them are held at once: for the whole store take `stream_bars`.
+        """
+        stream = self.stream_bars(tickers, every=every, series=series, start=start, end=end)
+        empty = await self.store.read(bars_of.sql(stream.every, from_store(bars_of.FIELDS, chosen()) + " AND false"))
+        made = [bars_of.finished(empty)] + [frame async for frame in stream]
+        lost = (await self.store.read(unknown_in_store(stream.which), stream.which.parameters)).item()
+        return await asyncio.to_thread(
+            bars_of.result, pl.concat(made), stream.every, {"without a price, count or time": lost}
+        )
+
+    def stream_bars(
+        self,
+        tickers: str | Iterable[str] | None = None,
+        *,
+        every: str | timedelta = "1h",
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+    ) -> AsyncBarStream:
+        """The bars of the whole store, or of what is chosen, some days at a time: `for frame in lab.stream_bars(every="1h")`.
+
+        Each frame has the bars of some whole days, in the order of days; inside it they are in no order, and there is no column `gap`.
+        Columns as of `kl.bars`. Memory stays that of about four million trades.
+        """
+        return AsyncBarStream(self.store, self._chosen(tickers, series, start, end), bars_of.width(every))
+
+    async def volume_profile(
+        self,
+        *,
+        by: By = "price",
+        clock: str = "America/New_York",
+        bins: int | Sequence[float | Decimal] = 20,
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+    ) -> VolumeProfile:
+        """Kept trades and contracts by price, hour of the day or day of the week; see `kl.volume_profile`."""
+        question, which = volume_of.asked(by, clock, bins), self._chosen(tickers, series, start, end)
+        return question.result(
+            await self.store.read(question.sql(from_store(question.fields, which, known=True)), which.parameters)
+        )
+
+    async def _reduced(
+        self, question: returns_of.Question, tickers: Any, series: str | None, start: When | None, end: When | None
+    ) -> pl.DataFrame:
+        which = self._chosen(tickers, series, start, end)
+        return await self.store.read(
+            question.sql(from_store(RETURNS[0 if question.clustered else 1 :], which)), which.parameters
+        )
+
+    def _chosen(
+        self, tickers: str | Iterable[str] | None, series: str | None, start: When | None, end: When | None
+    ) -> Chosen:
+        first, last = between(start, end, now=self.clock.now())
+        names = None if tickers is None else checked_tickers(tickers)
+        return chosen(tickers=names, series=series, start=first, end=last)
+
+
+class AsyncBarStream:
+    """Bars, some days at a time: `async for frame in stream`."""
+
+    def __init__(self, store: Store, which: Chosen, every: int) -> None:
+        self.which, self.every = which, every
+        self._store = store
+
+    async def __aiter__(self) -> AsyncIterator[pl.DataFrame]:
+        counted = await self._store.read(bars_of.days(self.which), self.which.parameters)
+        place = len(self.which.parameters)
+        for start, end in bars_of.windows(counted, self.every, WINDOW):
+            asked = from_store(bars_of.FIELDS, self.which, known=True)
+            asked += f" AND trades.created_time >= ${place + 1} AND trades.created_time < ${place + 2}"
+            reduced = await self._store.read(bars_of.sql(self.every, asked), [*self.which.parameters, start, end])
+            yield await asyncio.to_thread(bars_of.finished, reduced)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.every / 1e6:g} s>"
+
+
+class BarStream(Facade):
+    """Bars, some days at a time: `for frame in stream`."""
+
+    _twin: AsyncBarStream
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        walk = aiter(self._twin)
+        while (frame := self._call(_next(walk))) is not None:
+            yield frame
+
+    def __repr__(self) -> str:
+        return repr(self._twin).replace("AsyncBarStream", "BarStream")
+
+
+async def _next(walk: AsyncIterator[pl.DataFrame]) -> pl.DataFrame | None:
+    return await anext(walk, None)
+
+
+class Tape(Facade):
+    """The blocking face of `AsyncTape`."""
+
+    tape = blocking(AsyncTape.tape)
+    returns = blocking(AsyncTape.returns)
+    size_effects = blocking(AsyncTape.size_effects)
+    spreads = blocking(AsyncTape.spreads)
+    bars = blocking(AsyncTape.bars)
+    stream_bars = faced(AsyncTape.stream_bars, BarStream)
+    volume_profile = blocking(AsyncTape.volume_profile)
