@@ -266,6 +266,8 @@ def outside(seeds: Iterable[int], kind: int) -> list[tuple[int, str]]:
 
 def _off(event: kl.Event, truth: dict[str, float], result: kl.Ladder) -> list[str]:
     real = [market for market in event.markets if market.is_priced]
+    if not real:
+        return []
     if real[0].strike_type == "greater":
         above = [truth[market.ticker] for market in real]
         true = [1 - above[0], *(high - low for high, low in pairwise(above)), above[-1]]
