@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 TOGETHER = 12  # pages in one transaction, about
 SOON = 0.02  # seconds in which the next page arrives where the network is fast
-WAITING = 32  # pages that may wait for the writer, which bounds memory
+WAITING = 16  # pages that may wait for the writer, which bounds memory
 BURST = 5.0  # seconds for which the file may stay open while pages keep arriving and nobody else wants it
+LOT = 100  # pages in that time, about: until the file is closed their rows are in memory
 SIDE_BY_SIDE = 8  # walks at once; the rate budget decides how fast they are
 
 
@@ -84,7 +85,8 @@ class Loaded:
 class _Item:
     walk: Walk
     page: int
-    arrived: Arrived
+    cursor: str
+    request_id: str
     decoded: Decoded
     sha256: str
     body: bodies.Body | None = None
@@ -166,20 +168,21 @@ class Load:
             decoded, digest = await asyncio.gather(decoding, asyncio.to_thread(_sha256, arrived.reply.body))
             kept = self.store.keep_bodies
             body = await asyncio.to_thread(bodies.of, arrived.reply, walk.name, page) if kept else None
-            await self._queue.put(_Item(walk, page, arrived, decoded, digest, body))
+            item = _Item(walk, page, arrived.cursor, arrived.reply.request_id, decoded, digest, body)
+            del arrived, decoded  # what waits for the writer does not hold the answer too
+            await self._queue.put(item)
 
     async def _write_all(self) -> None:
         """Write pages until the end comes; the file stays open only for pages that are waiting already, and not for long."""
         waiting = await self._next()
         while waiting:
-            over = self.clock.monotonic() + BURST
+            over, before = self.clock.monotonic() + BURST, self.done.pages
             async with self.store.burst() as burst:
                 while waiting:
-                    now = (
-                        self.clock.now()
-                    )  # a simulated exchange's clock is asked over the network: before the transaction
+                    now = self.clock.now()  # asked of a simulated exchange over the network: before the transaction
                     self._count(await burst.write(partial(self._keep, items=waiting, now=now), journal.pages))
-                    more = self.clock.monotonic() < over and not burst.wanted
+                    full = self.done.pages - before >= LOT
+                    more = self.clock.monotonic() < over and not full and not burst.wanted
                     waiting = await self._gathered(self._arrived()) if more else []
                 if self._ended and self._complete:
                     await burst.write(partial(self._mark, now=self.clock.now()), journal.pages)
@@ -229,7 +232,7 @@ class Load:
             {
                 "dataset": self.dataset,
                 "run_id": self.run_id,
-                "request_id": item.arrived.reply.request_id,
+                "request_id": item.request_id,
                 "reason": reason,
                 "raw": raw,
                 "time": now,
@@ -271,11 +274,11 @@ class Load:
         return fresh
 
     def _page(self, item: _Item, stored: int, now: datetime) -> writes.Page:
-        reply, decoded = item.arrived.reply, item.decoded
+        decoded = item.decoded
         left = decoded.received - len(decoded.refused) - stored
         return writes.Page(
-            self.run_id, self.dataset, self.scope, item.walk.name, item.page, item.arrived.cursor,
-            decoded.received, stored, left, len(decoded.refused), item.sha256, reply.request_id, now,
+            self.run_id, self.dataset, self.scope, item.walk.name, item.page, item.cursor,
+            decoded.received, stored, left, len(decoded.refused), item.sha256, item.request_id, now,
         )  # fmt: skip
 
     def _count(self, pages: Sequence[writes.Page]) -> None:
