@@ -126,14 +126,22 @@ class Portfolio:
         worst = min(outcome.payout for outcome in self.outcomes)
         given = f", given that {' and '.join(self.assumptions)}" if self.assumptions else ""
         count = len(self.outcomes)
-        return f"{self.kind}: it pays at least {worst:f} in each of {count} possible states and costs {self.capital:f}{given}"
+        paid = f"it pays at least {_plain(worst)} dollars in each of {count} possible states and costs {_plain(self.capital)}"
+        return f"{self.kind}: {paid}{given}"
 
     def orders(self) -> tuple[NewOrder, ...]:
         """The orders that execute it, for `kalshi.orders.create`; each fills whole or not at all."""
         return tuple(leg.order() for leg in self.legs)
 
     def __repr__(self) -> str:
-        return f"<Portfolio {', '.join(self.events)}: {self.profit:f} dollars on {self.capital:f}; {self.why}>"
+        return (
+            f"<Portfolio {', '.join(self.events)}: {_plain(self.profit)} dollars on {_plain(self.capital)}; {self.why}>"
+        )
+
+
+def _plain(amount: Decimal) -> str:
+    """An amount without zeros at its end."""
+    return f"{amount.normalize():f}"
 
 
 def hopeful(groups: Sequence[Group], offers: Mapping[str, Sequence[Offer]], terms: Terms) -> list[bool]:

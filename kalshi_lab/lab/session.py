@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -14,6 +15,7 @@ from weakref import WeakSet
 from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.clock import Clock, SystemClock
+from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
@@ -27,6 +29,8 @@ from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.ingest.collector import AsyncCollector
     from kalshi_lab.ingest.recorder import AsyncRecording
@@ -41,7 +45,8 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTa
     `base_url` names one that runs. home: the folder of the store, made if need be. credentials: a key, which streams and your own
     portfolio need (`kl.Credentials.from_env()`); in the sim it gets one, with practice money, without asking. writable: whether
     `kalshi`, the client that it uses, may write, which orders need. `simulated` steers the simulated exchange (`advance`, `stir`,
-    `faults`, ...) and is None at a real one. Further options are those of `Settings`; or give a whole
+    `faults`, ...) and is None at a real one. world: what the simulated exchange that is started is like, by the words of
+    `kalshi_lab.sim.start`: {"markets": 1000, "arbitrages": 3}. Further options are those of `Settings`; or give a whole
     `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
     """
 
@@ -53,13 +58,18 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTa
         credentials: Credentials | None = None,
         writable: bool = False,
         clock: Clock | None = None,
+        world: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         settings = chosen(environment, settings, options)
         make_folder(settings.folder)
         self._started: Exchange | None = None
         machine = clock or SystemClock()
-        self.settings = settings if settings.environment != "sim" else self._simulate(settings)
+        if world and (settings.environment != "sim" or settings.base_url):
+            raise UsageError(
+                "world= is for a simulated exchange that the lab starts", hint='kl.Lab("sim", world={...})'
+            )
+        self.settings = settings if settings.environment != "sim" else self._simulate(settings, dict(world or {}))
         self.clock = clock or (machine if self.settings.environment != "sim" else _simulated_clock(self.settings.url))
         self.simulated = _controls(self.settings)
         if credentials is None and self.simulated is not None:
@@ -71,13 +81,16 @@ class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTa
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
-    def _simulate(self, settings: Settings) -> Settings:
+    def _simulate(self, settings: Settings, world: dict[str, Any]) -> Settings:
         """The settings with the address of a simulated exchange, which is started where they name none."""
         from kalshi_lab.sim.process import start
 
         if settings.base_url:
             return settings
-        self._started = start(start=datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+        for word in world:
+            one_of("option of the simulated exchange", word, signature(start).parameters)
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self._started = start(**{"start": hour, **world})
         return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._started.url})
 
     async def close(self) -> None:
@@ -146,9 +159,10 @@ class Lab(Look, Keep, Ask, Think, Ladders, Tape, Session):
         credentials: Credentials | None = None,
         writable: bool = False,
         clock: Clock | None = None,
+        world: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        key: dict[str, Any] = {"credentials": credentials, "writable": writable}
+        key: dict[str, Any] = {"credentials": credentials, "writable": writable, "world": world}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated

@@ -95,10 +95,10 @@ def profit(world: World, planted: Plant) -> Decimal:
 
 
 def _candidates(world: World) -> list[int]:
-    """Events that trade at the start and for a day on, and whose markets are no legs of combos: of each shape in turn, in random order."""
+    """Events that trade at the start and for half a day on, no legs of combos: each shape in turn, in random order."""
     events, now = world.events, int(world.start.timestamp()) * SECOND
     legs = world.markets.legs
-    usable = (events.open <= now) & (now + DAY * SECOND < events.close) & ~events.void & (events.pause_end == 0)
+    usable = (events.open <= now) & (now + DAY * SECOND // 2 < events.close) & ~events.void & (events.pause_end == 0)
     usable[world.markets.event[legs[legs >= 0]]] = False
     draw = uniform(world.seed, _PLANT, 1, np.arange(len(events)))
     shapes = [np.flatnonzero(usable & (events.shape == shape)) for shape in KINDS]

@@ -89,6 +89,17 @@ def test_which_events_has_to_be_said(lab: kl.Lab, asked: dict[str, str]) -> None
         lab.arbitrage(**asked)  # type: ignore[arg-type] # on purpose
 
 
+def test_the_world_of_a_lab_s_own_exchange_is_said(exchange: Exchange, tmp_path: Path) -> None:
+    """`world=` is handed to the exchange that the lab starts; elsewhere, and with another word, it is refused."""
+    with kl.Lab("sim", home=tmp_path, world={"markets": 300, "history_days": 0, "arbitrages": 1}) as lab:
+        assert lab.simulated is not None
+        assert len(lab.simulated.planted()) == 1
+    with pytest.raises(kl.UsageError, match="Did you mean 'arbitrages'"):
+        kl.Lab("sim", home=tmp_path, world={"arbitrage": 1, "seed": 7})
+    with pytest.raises(kl.UsageError, match="that the lab starts"):
+        kl.Lab("sim", base_url=exchange.url, home=tmp_path, world={"arbitrages": 1})
+
+
 def test_an_event_is_shown_whole(lab: kl.Lab) -> None:
     """One call: the event with all its markets, as one frame in the order of the strikes, and as one picture."""
     event = lab.event(lab.events(series="KXCPI")["event_ticker"][0])
