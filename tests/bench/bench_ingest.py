@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WORK = ("floor", "sync", "snapshot")
-PEERS = ("official", "pykalshi", "kalshi-sdk")
+PEERS = ("official", "pykalshi", "kalshi-sdk", "kalshi-pandas")
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,21 @@ def kalshi_sdk(url: str, _home: str) -> Callable[[], int]:
     return read
 
 
+def kalshi_pandas(url: str, _home: str) -> Callable[[], int]:
+    """It has no public way to all pages of markets, so its own pager is borrowed."""
+    from kalshi_pandas import KalshiPandas  # type: ignore[import-not-found]
+
+    def read() -> int:
+        with KalshiPandas(base_url=f"{url}/", use_tqdm=False) as client:
+            return len(client._autopage_cursor(client.get_markets, status="open", limit=1000))
+
+    return read
+
+
 def child(work: str, url: str, home: str) -> None:
     """Measure in this process and print the figures as JSON."""
     works = {"floor": floor, "sync": sync, "snapshot": snapshot}
-    works |= {"official": official, "pykalshi": pykalshi, "kalshi-sdk": kalshi_sdk}
+    works |= {"official": official, "pykalshi": pykalshi, "kalshi-sdk": kalshi_sdk, "kalshi-pandas": kalshi_pandas}
     run = works[work](url, home)
     before, cpu, wall = peak(), time.process_time(), time.perf_counter()
     rows = run()
