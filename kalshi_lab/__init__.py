@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.ladder import Ladder, ladder
+    from kalshi_lab.analysis.longshots import Longshots, longshots
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
     from kalshi_lab.analysis.spreads import Spreads, spreads
@@ -87,6 +88,7 @@ _PLACES = {
     "analysis.calibration": ("calibration",),
     "analysis.ladder": ("Ladder", "ladder"),
     "analysis.result": ("Calibration",),
+    "analysis.longshots": ("Longshots", "longshots"),
     "analysis.returns": ("Returns", "SizeEffects", "returns", "size_effects"),
     "analysis.spreads": ("Spreads", "spreads"),
     "analysis.volume": ("VolumeProfile", "volume_profile"),
@@ -156,6 +158,7 @@ __all__ = [
     "Lab",
     "LabError",
     "Ladder",
+    "Longshots",
     "Market",
     "Missed",
     "NewOrder",
@@ -207,6 +210,7 @@ __all__ = [
     "fee",
     "frame",
     "ladder",
+    "longshots",
     "returns",
     "run_here",
     "size_effects",

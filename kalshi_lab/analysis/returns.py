@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Weight = Literal["contract", "trade", "dollar"]
 SIZES = (0, 1, 10, 100, 1_000, 10_000, 100_000)  # contracts
 LARGEST = 10**9
+HALF = 0.5 / MICRO  # prices are whole millionths: a gain of less is none
 # Reads `tape`: see `kalshi_lab.analysis.tape`.
 REDUCTION = """
 SELECT {keys}price, yes, won, taker_rate, maker_rate, COUNT(*) AS n, CAST(SUM(size) AS BIGINT) AS size
@@ -228,9 +229,9 @@ class Question:
     def _measured(self, held: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
         """The columns of every table: what the rows of each key earned."""
         paid = pl.col("price") + pl.col("extra")
-        plain = {
-            "mean_price": pl.col("price"), "win_rate": pl.col("won"), "gross": pl.col("gross"), "return_gross": pl.col("gross") / paid,
-        }  # fmt: skip
+        hit = (pl.col("gross") > HALF).cast(pl.Float64)
+        plain = {"mean_price": pl.col("price"), "win_rate": pl.col("won"), "hit_rate": hit, "gross": pl.col("gross")}
+        plain["return_gross"] = pl.col("gross") / paid
         ordered = held.sort(*keys, "cluster", "cost_micro", "won", "n", "contracts", nulls_last=True)
         found = ratio.means(_weighed(ordered, keys, plain), keys, list(plain), self.confidence)
         known = ordered.drop_nulls("net")
@@ -252,7 +253,17 @@ class Question:
             found = found.with_columns(clusters=pl.lit(None, pl.UInt32))
         ends = (f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))
         return found.select(
-            *keys, "n", "contracts", "clusters", "mean_price", "win_rate", *ends, "fee", "return_gross", "return_net"
+            *keys,
+            "n",
+            "contracts",
+            "clusters",
+            "mean_price",
+            "win_rate",
+            "hit_rate",
+            *ends,
+            "fee",
+            "return_gross",
+            "return_net",
         )
 
     def _slope(self, held: pl.DataFrame) -> tuple[float, float, float, float] | None:
@@ -338,8 +349,8 @@ def returns(
     once. `bins` is a number of bands of the price paid, or their edges.
 
     The result's table: role, side String; low_price, high_price Float64 dollars (the lower edge included); n Int64; contracts Float64;
-    clusters; mean_price; win_rate; gross, net (dollars a contract), fee, and the intervals gross_low, gross_high, net_low, net_high, of
-    Student's t (`ratio.means` has the formula); return_gross, return_net (shares of what was paid).
+    clusters; mean_price; win_rate; hit_rate (a gross gain above 0); gross, net (dollars a contract), fee, and the intervals gross_low,
+    gross_high, net_low, net_high, of Student's t (`ratio.means` has the formula); return_gross, return_net (shares of what was paid).
     Left out and counted: trades without result, side, price or count, at 0 or 1 dollar. Raises UsageError for a missing column and for
     values that are no price, side, outcome or count.
     """

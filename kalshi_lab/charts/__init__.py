@@ -7,7 +7,7 @@ from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
 from kalshi_lab.charts.session import stats
-from kalshi_lab.charts.tape import bars, returns, size_effects, spreads, volume_profile
+from kalshi_lab.charts.tape import bars, longshots, returns, size_effects, spreads, volume_profile
 
 __all__ = [
     "Picture",
@@ -17,6 +17,7 @@ __all__ = [
     "event",
     "fees",
     "ladder",
+    "longshots",
     "payoff",
     "price_path",
     "quotes",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from kalshi_lab.analysis.bars import Bars
+    from kalshi_lab.analysis.longshots import Longshots
     from kalshi_lab.analysis.returns import Returns, SizeEffects
     from kalshi_lab.analysis.spreads import Spreads
     from kalshi_lab.analysis.volume import VolumeProfile
@@ -72,6 +73,23 @@ def returns(result: Returns) -> Picture:
         bottom.set(xlim=(-0.02, 1.02), xlabel="price paid (dollars)", ylabel="takers' contracts")
         counted(bottom, "y")
         _limits(top, table, ("gross", "net"))
+        _empty(top, bottom, table, picture)
+    return picture
+
+
+def longshots(result: Longshots) -> Picture:
+    """What contracts won above what they cost, in cents, over their price, each band with its interval; below, how many there are."""
+    title = f"Favourites and long shots, {result.basis.many}"
+    with canvas(title, result.conclusion, rows=2, height=5.6, ratios=(3, 1)) as (picture, (top, bottom)):
+        _zero(top)
+        table = result.table
+        _interval_line(top, table, "mean_price", "gap", colour=INK, label="won less paid")
+        width = (table["high_price"] - table["low_price"]).to_list()
+        bottom.bar(table["low_price"].to_list(), table["n"].to_list(), width=width, align="edge", color=BLUE, alpha=0.4)
+        top.set(xlim=(-0.02, 1.02), ylabel="cents a contract")
+        bottom.set(xlim=(-0.02, 1.02), xlabel="price paid (dollars)", ylabel="bought")
+        counted(bottom, "y")
+        _limits(top, table, ("gap",))
         _empty(top, bottom, table, picture)
     return picture
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from kalshi_lab import frames
 from kalshi_lab.analysis import bars as bars_of
+from kalshi_lab.analysis import longshots as longshots_of
 from kalshi_lab.analysis import returns as returns_of
 from kalshi_lab.analysis import spreads as spreads_of
 from kalshi_lab.analysis import volume as volume_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from kalshi_lab.analysis.bars import Bars
+    from kalshi_lab.analysis.longshots import Longshots
     from kalshi_lab.analysis.returns import Returns, SizeEffects, Weight
     from kalshi_lab.analysis.spreads import Spreads
     from kalshi_lab.analysis.tape import Chosen
@@ -71,6 +73,28 @@ class AsyncTape(Verbs):
         question = returns_of.Question(weight, edges(bins), confidence, cluster)
         reduced = await self._reduced(question, tickers, series, start, end)
         return await asyncio.to_thread(question.returns, reduced)
+
+    async def longshots(
+        self,
+        *,
+        tickers: str | Iterable[str] | None = None,
+        series: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        weight: Literal["trade", "contract"] = "trade",
+        bins: int | Sequence[float | Decimal] = 20,
+        confidence: float = 0.95,
+        cluster: bool = True,
+    ) -> Longshots:
+        """How often the contracts of kept trades won over what they cost, each trade counted from both sides: calibration by trade.
+
+        See `kl.longshots`. `cluster` False: Wilson's intervals, which take trades for independent, in one quick pass over any number of
+        trades. Needs `sync("trades")` and `sync("markets", status="settled")`.
+        """
+        question = longshots_of.asked(weight, bins, confidence, clustered=cluster)
+        which = self._chosen(tickers, series, start, end)
+        reduced = await self.store.read(question.sql(from_store(question.fields, which)), which.parameters)
+        return await asyncio.to_thread(question.result, reduced)
 
     async def size_effects(
         self,
@@ -227,6 +251,7 @@ class Tape(Facade):
 
     tape = blocking(AsyncTape.tape)
     returns = blocking(AsyncTape.returns)
+    longshots = blocking(AsyncTape.longshots)
     size_effects = blocking(AsyncTape.size_effects)
     spreads = blocking(AsyncTape.spreads)
     bars = blocking(AsyncTape.bars)
