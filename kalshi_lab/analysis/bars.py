@@ -95,15 +95,18 @@ def sql(every: int, source: str = "") -> str:
 
 def finished(reduced: pl.DataFrame) -> pl.DataFrame:
     """From the reduced rows to those of the table, in any order, without the gaps."""
-    size, first, last = pl.col("size") / CENTI, pl.col("first_key") % KEY / MICRO, pl.col("last_key") % KEY / MICRO
+    first, last, size = pl.col("first_key") % KEY, pl.col("last_key") % KEY, pl.col("size")
+    prices = {"open": first, "high": pl.col("high"), "low": pl.col("low"), "close": last}
     return reduced.select(
         "ticker",
         pl.col("bar").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("start"),
-        first.alias("open"), (pl.col("high") / MICRO).alias("high"), (pl.col("low") / MICRO).alias("low"),
-        last.alias("close"),
-        pl.when(pl.col("size") > 0).then(pl.col("paid") / pl.col("size") / MICRO).alias("vwap"),
-        size.alias("volume"), "n", (pl.col("yes_size") / CENTI).alias("yes_volume"),
-    )  # fmt: skip
+        # Polars divides by a constant through its reciprocal, which misses the nearest float; rounding finds it
+        *((each / MICRO).round(6).alias(name) for name, each in prices.items()),
+        pl.when(size > 0).then(pl.col("paid") / size / MICRO).alias("vwap"),
+        (size / CENTI).round(2).alias("volume"),
+        "n",
+        (pl.col("yes_size") / CENTI).round(2).alias("yes_volume"),
+    )
 
 
 def result(rows: pl.DataFrame, every: int, excluded: dict[str, int] | None = None) -> Bars:
