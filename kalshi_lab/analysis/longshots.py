@@ -106,7 +106,7 @@ class Question:
         other = good.with_columns(price=MICRO - pl.col("price"), won=1 - pl.col("won"))
         both = pl.concat([good, other]).with_columns(banded("price", self.bands).alias("band")).drop_nulls("band")
         cost, won = pl.col("price") / MICRO, pl.col("won").cast(pl.Float64)
-        held = both.sort("cluster", "price", "won").with_columns(
+        held = both.sort("cluster", "price", "won", "n").with_columns(
             weight=pl.col("n").cast(pl.Float64) if self.weight == "trade" else pl.col("size") / CENTI,
             cost=cost,
             gain=won - cost,

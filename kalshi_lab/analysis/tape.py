@@ -205,7 +205,7 @@ def edges(bins: int | Sequence[float | Decimal], *, top: float = 1.0) -> list[fl
 def banded(column: str, bands: Sequence[float], unit: int = MICRO) -> pl.Expr:
     """The place of the band that holds a value, its lower edge included; the last holds both, and none is outside."""
     inner = [round(edge * unit) for edge in bands]
-    place = pl.sum_horizontal((pl.col(column) >= edge).cast(pl.Int32) for edge in inner[1:-1])
+    place = pl.sum_horizontal(pl.lit(0, pl.Int32), *((pl.col(column) >= edge).cast(pl.Int32) for edge in inner[1:-1]))
     return pl.when(pl.col(column).is_between(inner[0], inner[-1])).then(place)
 
 

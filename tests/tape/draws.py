@@ -12,7 +12,7 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def trades(
-    seed: int, *, bias: float, edge: float, events: int = 60, markets: int = 5, per_market: int = 12
+    seed: int, *, bias: float, edge: float, events: int = 50, markets: int = 5, per_market: int = 6
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Trades of events whose markets share their fate, and for each trade the true chance of YES.
 

@@ -63,6 +63,13 @@ def test_what_takers_lose_makers_earn_in_every_band_of_the_other_side() -> None:
     assert "fees being unknown" in repr(result)
 
 
+def test_one_band_holds_all() -> None:
+    frame, _ = trades(4, bias=0.1, edge=0.01, events=12)
+    takers = kl.returns(frame, bins=1).frame().filter(pl.col("role") == "taker")
+    assert takers["n"].sum() == frame.height
+    assert takers.select("low_price", "high_price").unique().rows() == [(0.0, 1.0)]
+
+
 @pytest.mark.parametrize("weight", ["trade", "contract", "dollar"])
 def test_the_weights_are_what_they_say(weight: str) -> None:
     frame = pl.DataFrame({
@@ -174,7 +181,9 @@ def test_the_longshot_curve_counts_every_trade_from_both_sides() -> None:
     assert result.frame()["n"].to_list() == wanted["n"].to_list()
     assert result.frame()["win_rate"].to_list() == pytest.approx(wanted["won"].to_list())
     assert result.frame()["mean_price"].to_list() == pytest.approx(wanted["cost"].to_list())
-    assert kl.longshots(frame, cluster=None).frame()["high"].sum() < result.frame().height * 1.01
+    naive = kl.longshots(frame, bins=10, cluster=None).frame()
+    assert naive["win_rate"].to_list() == result.frame()["win_rate"].to_list()
+    assert (naive["high"] - naive["low"]).median() < (result.frame()["high"] - result.frame()["low"]).median()
 
 
 def _truth(seeds: range, *, bias: float, edge: float) -> dict[str, list[float]]:
@@ -182,7 +191,7 @@ def _truth(seeds: range, *, bias: float, edge: float) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in ("edge", "edge_width", "slope", "slope_width", "flagged")}
     for seed in seeds:
         frame, true = trades(seed, bias=bias, edge=edge)
-        result, wanted = kl.returns(frame, fees=None), planted(true)
+        result, wanted = kl.returns(frame, fees=None, bins=1), planted(true)
         maker = overall(result, "maker")
         found["edge"].append(maker["gross_low"] <= -wanted["taker"] <= maker["gross_high"])
         found["edge_width"].append(maker["gross_high"] - maker["gross_low"])
@@ -226,13 +235,14 @@ def test_naive_intervals_under_cover_where_an_event_has_fifty_markets_and_ours_d
 
     ours = naive = 0
     for seed in range(SEEDS):
-        frame, true = trades(seed, bias=0.0, edge=0.02, events=40, markets=50, per_market=2)
+        frame, true = trades(seed, bias=0.0, edge=0.02, events=30, markets=50, per_market=1)
+        maker = overall(kl.returns(frame, fees=None, bins=1), "maker")
         wanted = -planted(true)["taker"]
-        for cluster in ("event_ticker", "row"):
-            rows = frame.with_columns(row=pl.int_range(pl.len()).cast(pl.String))
-            maker = overall(kl.returns(rows, cluster=cluster, fees=None), "maker")
-            held = maker["gross_low"] <= wanted <= maker["gross_high"]
-            ours, naive = (ours + held, naive) if cluster == "event_ticker" else (ours, naive + held)
+        ours += maker["gross_low"] <= wanted <= maker["gross_high"]
+        gain = pl.col("yes_price") - (pl.col("result") == "yes").cast(pl.Float64)
+        rows = frame.select("count", gain=pl.when(pl.col("taker_outcome_side") == "yes").then(gain).otherwise(-gain))
+        error = (rows["count"] * (rows["gain"] - maker["gross"])).pow(2).sum() ** 0.5 / rows["count"].sum()
+        naive += abs(maker["gross"] - wanted) <= 1.96 * error
     print(f"clustered {ours}, naive {naive} of {SEEDS}")
     assert binomtest(ours, SEEDS, 0.95).pvalue > 0.001
     assert binomtest(naive, SEEDS, 0.95, alternative="less").pvalue < 0.001
