@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tests.worlds import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 FEES = ("quadratic", 1)
 NONE = ("quadratic", 0)
@@ -248,6 +250,41 @@ def test_bad_input_is_refused(options: dict[str, Any], said: str) -> None:
 def test_an_event_without_markets_is_refused() -> None:
     with pytest.raises(kl.UsageError, match=r"lab\.event"):
         found([], event())
+
+
+def recorded(path: Path) -> tuple[list[Event], list[Orderbook]]:
+    """Recorded events with their markets, and the top of each book."""
+    answer = json.loads(path.read_text("utf-8"))
+    parts = answer.get("events_by_series", {"": answer.get("events")}).values()
+    events = [Event.model_validate(row) for part in parts for row in part]
+    books = []
+    for one in (market for event in events for market in event.markets):
+        bid, ask = one.yes_bid or Decimal(0), one.yes_ask or Decimal(1)
+        yes = ((bid, one.yes_bid_size or Decimal(0)),) if bid > 0 else ()
+        no = ((1 - ask, one.yes_ask_size or Decimal(0)),) if ask < 1 else ()
+        books.append(Orderbook(one.ticker, yes, no))
+    return events, books
+
+
+@pytest.mark.recordings
+def test_recorded_player_props_are_no_overround(recordings: Path) -> None:
+    """SCN-10: the 66 quoted markets of one recorded event add up to over 12 dollars; they are thresholds of many players."""
+    events, books = recorded(recordings / "rest-current" / "cockpit" / "events_mlb_props_nested.json")
+    sums = [sum(market.mid for market in one.markets if market.mid) for one in events]
+    assert len(books) == 259
+    assert max(sums) > 12
+    for fees in (FEES, NONE):
+        assert not kl.arbitrage(books, events, fees=fees).portfolios
+
+
+@pytest.mark.recordings
+def test_recorded_games_are_arbitrage_only_before_fees(recordings: Path) -> None:
+    """SCN-10: of 32 recorded games one is bid at 101 cents in all, which fees eat up."""
+    events, books = recorded(recordings / "rest-current" / "cockpit" / "events_nfl_preseason.json")
+    assert len(books) == 64
+    (free,) = kl.arbitrage(books, events, fees=NONE).portfolios
+    assert free.profit == Decimal("5.69")
+    assert not kl.arbitrage(books, events, fees=("quadratic_with_maker_fees", "0.5")).portfolios
 
 
 prices = st.integers(1, 99)
