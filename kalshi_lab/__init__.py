@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.arbitrage import Arbitrage, arbitrage
     from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
+    from kalshi_lab.analysis.category import category, guessed_category
     from kalshi_lab.analysis.ladder import Ladder, ladder
     from kalshi_lab.analysis.longshots import Longshots, longshots
+    from kalshi_lab.analysis.movers import Metrics, Movers, metrics, movers
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
+    from kalshi_lab.analysis.scan import Scan, scan, why_not_tradeable
     from kalshi_lab.analysis.spreads import Spreads, spreads
     from kalshi_lab.analysis.volume import VolumeProfile, volume_profile
     from kalshi_lab.book import OrderBook
@@ -87,7 +90,10 @@ _PLACES = {
     "analysis.bars": ("Bars", "bars"),
     "analysis.calibration": ("calibration",),
     "analysis.ladder": ("Ladder", "ladder"),
+    "analysis.category": ("category", "guessed_category"),
+    "analysis.movers": ("Metrics", "Movers", "metrics", "movers"),
     "analysis.result": ("Calibration",),
+    "analysis.scan": ("Scan", "scan", "why_not_tradeable"),
     "analysis.longshots": ("Longshots", "longshots"),
     "analysis.returns": ("Returns", "SizeEffects", "returns", "size_effects"),
     "analysis.spreads": ("Spreads", "spreads"),
@@ -160,7 +166,9 @@ __all__ = [
     "Ladder",
     "Longshots",
     "Market",
+    "Metrics",
     "Missed",
+    "Movers",
     "NewOrder",
     "NotFound",
     "OrderBook",
@@ -175,6 +183,7 @@ __all__ = [
     "Replay",
     "RequestError",
     "Returns",
+    "Scan",
     "Schedule",
     "SchemaDrift",
     "Series",
@@ -205,17 +214,23 @@ __all__ = [
     "bars",
     "below",
     "calibration",
+    "category",
     "charts",
     "explain",
     "fee",
     "frame",
+    "guessed_category",
     "ladder",
     "longshots",
+    "metrics",
+    "movers",
     "returns",
     "run_here",
+    "scan",
     "size_effects",
     "spreads",
     "volume_profile",
+    "why_not_tradeable",
 ]
 
 

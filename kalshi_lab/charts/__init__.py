@@ -6,6 +6,7 @@ from kalshi_lab.charts.house import Picture
 from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
+from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
 from kalshi_lab.charts.tape import bars, longshots, returns, size_effects, spreads, volume_profile
 
@@ -18,11 +19,14 @@ __all__ = [
     "fees",
     "ladder",
     "longshots",
+    "metrics",
+    "movers",
     "payoff",
     "price_path",
     "quotes",
     "reliability",
     "returns",
+    "scan",
     "size_effects",
     "spreads",
     "stats",

@@ -21,6 +21,7 @@ from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.scans import AsyncScans, Scans
 from kalshi_lab.lab.tape import AsyncTape, Tape
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.process import Controls, Exchange
 
 
-class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTape, AsyncSession):
+class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTape, AsyncScans, AsyncSession):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
@@ -146,7 +147,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Ladders, Tape, Session):
+class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

@@ -1,0 +1,170 @@
+"""Scanners over the exchange's markets as they are now, movers over what the store keeps, and one market's figures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from kalshi_lab.analysis import scan as scans
+from kalshi_lab.analysis.category import category as category_named
+from kalshi_lab.analysis.movers import metrics, movers
+from kalshi_lab.clock import When, moment, span
+from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.lab.verbs import Verbs
+from kalshi_lab.portal import Facade, blocking
+from kalshi_lab.research import thesis as research
+from kalshi_lab.store import queries
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from kalshi_lab.analysis.movers import Metrics, Movers
+    from kalshi_lab.analysis.scan import Dollars, Kind, Scan
+
+APART = 0.20  # dollars between a market's price and your own probability that are worth a second look
+DESCRIBED = """
+SELECT ticker, event_ticker, title, yes_sub_title, created_time, open_time, close_time FROM markets WHERE list_contains($1, ticker)
+"""
+LOOKED = "SELECT max(time) AS time FROM snapshots WHERE time <= $1"
+
+
+class AsyncScans(Verbs):
+    """Think: scanners and movers."""
+
+    async def scan(
+        self,
+        kind: Kind,
+        *,
+        profile: Literal["raw", "tradeable", "liquid", "early"] = "raw",
+        category: str | None = None,
+        series: str | None = None,
+        combos: bool = False,
+        top: int | None = 20,
+        low: Dollars | None = None,
+        high: Dollars | None = None,
+        volume: float | None = None,
+        spread: Dollars | None = None,
+        within: timedelta | str | None = None,
+        unpriced: bool | None = None,
+        min_volume: float | None = None,
+        max_spread: Dollars | None = None,
+        min_size: float | None = None,
+        max_age: timedelta | str | None = None,
+    ) -> Scan:
+        """Open markets that are of a kind now, best first: "close_race", "high_volume", "wide_spread", "expiring" or "new".
+
+        The exchange filters what it can: new markets by their time of creation, those of a series, combos left out unless asked for.
+        category: the exchange's word or a short one ("econ", "pol"); it is that of the series. Where one of your theses has a market of
+        the table, `yours` is your probability and `apart` says whether the price differs from it by 20 cents or more: then read the rules
+        and the price once more. See `kl.scan` for the kinds, their options, the profiles and the table. Raises UsageError as that does.
+        """
+        options: dict[str, Any] = {
+            "low": low, "high": high, "volume": volume, "spread": spread, "within": within, "unpriced": unpriced, "min_volume": min_volume,
+            "max_spread": max_spread, "min_size": min_size, "max_age": max_age,
+        }  # fmt: skip
+        now, asked = self.clock.now(), {"series": series, "combos": combos, **self._window(kind, within)}
+        wanted = None if category is None else category_named(category)
+        found, known, status = await asyncio.gather(
+            self.kalshi.markets.list(**asked, status="open").frame(exact=True),
+            self._categories(),
+            self.kalshi.exchange.status(),
+        )
+        trading = status.exchange_active is True and status.trading_active is True
+        chosen = {"profile": profile, "category": wanted, "top": top, "trading": trading, **options}
+        rows = found.with_columns(
+            category=pl.col("ticker")
+            .str.split("-")
+            .list.first()
+            .replace_strict(known, default=None, return_dtype=pl.String)
+        )
+        made = await asyncio.to_thread(scans.scan, rows, kind, now=now, **chosen)
+        return await self._beside_theses(made)
+
+    async def movers(
+        self, period: timedelta | str = "24h", *, live: bool = False, min_change: float = 0.01, top: int | None = 20
+    ) -> Movers:
+        """Markets whose price moved over a period, by the quotes that the store keeps: two questions, whatever their number.
+
+        `live=True` compares with the exchange's prices of this moment instead of the last look. The look that is compared with is the
+        last one made before the period began, and its time is in the result. See `kl.movers` for the table, to which come event_ticker,
+        title, yes_sub_title, created_time, open_time and close_time. Raises UsageError where the store has no look that old.
+        """
+        now, length = self.clock.now(), span(period, what="period")
+        then = await self._looked(now - length)
+        until = now if live else await self._looked(now)
+        before = await queries.quotes_as_of(self.store, then, None)
+        after = (
+            (await self.kalshi.markets.list(status="open").frame(exact=True)).with_columns(time=pl.lit(now))
+            if live
+            else await queries.quotes_as_of(self.store, until, None)
+        )
+        over = f"{then:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC{' (live)' if live else ''}"
+        made = await asyncio.to_thread(movers, before, after, over=over, min_change=min_change, top=top)
+        described = await self.store.read(DESCRIBED, [made.table["ticker"].to_list()])
+        return replace(made, table=made.table.join(described, on="ticker", how="left", maintain_order="left"))
+
+    async def metrics(self, ticker: str, *, since: When = "7d", until: When | None = None) -> Metrics:
+        """A market's spread, range, volatility and volume over a window, by the quotes and candlesticks that the store keeps.
+
+        See `kl.metrics` for the table. Raises UsageError where the store knows no quote of the market.
+        """
+        now = self.clock.now()
+        start, end = moment(since, now=now), now if until is None else moment(until, now=now)
+        path = await queries.price_path(self.store, [ticker])
+        if path.is_empty():
+            raise UsageError(
+                f"the store knows no quote of {ticker}",
+                hint="lab.snapshot() or lab.sync('candlesticks', tickers=...) first",
+            )
+        return await asyncio.to_thread(metrics, path, ticker, start=start, end=end)
+
+    async def why_not_tradeable(self, ticker: str) -> str:
+        """Why a market cannot be traded now, in words; empty where it can."""
+        market, status = await asyncio.gather(self.kalshi.markets.one(ticker), self.kalshi.exchange.status())
+        return scans.why_not_tradeable(market, now=self.clock.now(), status=status)
+
+    def _window(self, kind: str, within: timedelta | str | None) -> dict[str, Any]:
+        """What the exchange itself can leave out; markets without a time of creation are rare, and come only without that."""
+        if one_of("kind of scan", kind, scans.KINDS) != "new":
+            return {}
+        length = span(within or scans.DEFAULTS["new"]["within"], what="within")
+        return {"created": (self.clock.now() - length, None)}
+
+    async def _categories(self) -> dict[str, str]:
+        """The category of each series, by the store where it knows any, else by the exchange."""
+        known = pl.DataFrame() if self.store.is_new else await self.store.read("SELECT ticker, category FROM series")
+        if known.is_empty():
+            known = await self.kalshi.series.list().frame()
+        return dict(known.select("ticker", "category").drop_nulls().iter_rows())
+
+    async def _looked(self, at: datetime) -> datetime:
+        """When the store looked last before a moment."""
+        found = None if self.store.is_new else (await self.store.read(LOOKED, [at])).item()
+        if found is None:
+            said = f"the store has no look at the exchange at or before {at:%Y-%m-%d %H:%M} UTC"
+            raise UsageError(said, hint="lab.snapshot() makes one, lab.collect(...) makes them regularly")
+        return found  # type: ignore[no-any-return]  # a frame's value
+
+    async def _beside_theses(self, made: Scan) -> Scan:
+        theses = None if self.store.is_new else await research.theses(self.store)
+        if theses is None or theses.is_empty():
+            return made
+        own = (
+            theses.filter(pl.col("result").is_null())
+            .unique("ticker", keep="last")
+            .select("ticker", yours="probability")
+        )
+        table = made.table.join(own, on="ticker", how="left", maintain_order="left")
+        return replace(made, table=table.with_columns(apart=(pl.col("yours") - pl.col("mid")).abs() >= APART))
+
+
+class Scans(Facade):
+    """The blocking face of `AsyncScans`."""
+
+    scan = blocking(AsyncScans.scan)
+    movers = blocking(AsyncScans.movers)
+    metrics = blocking(AsyncScans.metrics)
+    why_not_tradeable = blocking(AsyncScans.why_not_tradeable)
