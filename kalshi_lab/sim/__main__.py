@@ -25,6 +25,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--longshot-bias", type=float, default=0.08)
     parser.add_argument("--maker-edge", type=float, default=0.008)
     parser.add_argument("--maker-noise", type=float, default=0.06)
+    parser.add_argument("--correlation", type=float, default=0.0, help="of weather events that begin and end together")
     parser.add_argument("--arbitrages", type=int, default=0, help="open events whose quotes contradict one another")
     parser.add_argument("--read-tokens", type=float, default=12_000.0, help="read tokens a second; a request costs 10")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="pause before each answer")
@@ -54,7 +55,7 @@ def main(given: list[str]) -> None:
     world = World(
         options.seed, open_markets=options.markets, start=options.start or START, history_days=options.history_days,
         longshot_bias=options.longshot_bias, maker_edge=options.maker_edge, maker_noise=options.maker_noise,
-        arbitrages=options.arbitrages,
+        arbitrages=options.arbitrages, correlation=options.correlation,
     )  # fmt: skip
     clock = VirtualClock(microseconds(world.start), options.clock, options.speed)
     api = Api(world, clock.now)

@@ -1,7 +1,8 @@
 """The hidden truth: each event's value follows Brownian motion, and every probability is exact given the path so far.
 
 The motion W is built by Lévy's midpoint construction on 1,024 steps of the event's life, so W at any one step costs ten draws and
-needs no other step. Given X = center + width * W(s), the final value is normal with mean X and variance width² (1 - s); the
+needs no other step. With a correlation c, the draws of ladder events that begin and end together are sqrt(1 - c) times their own plus
+sqrt(c) times a common one, so that their motions' changes correlate by c at every step. Given X = center + width * W(s), the final value is normal with mean X and variance width² (1 - s); the
 probability that it ends in [low, high) is a difference of two normal distribution functions, hence a martingale.
 """
 
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kalshi_lab.errors import UsageError
 from kalshi_lab.sim.draws import below, normal
-from kalshi_lab.sim.layout import COMBINED
+from kalshi_lab.sim.layout import COMBINED, LADDER
 
 if TYPE_CHECKING:
     from kalshi_lab.sim.draws import Floats, Ints
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 
 LEVELS = 10
 STEPS = 1 << LEVELS
-_MOTION = 0x574E
+_MOTION, _COMMON = 0x574E, 0x434D
 
 
 class Paths:
     """Latent values and true probabilities of every event and market, at any step of their lives."""
 
-    def __init__(self, seed: int, events: Events, markets: Markets) -> None:
+    def __init__(self, seed: int, events: Events, markets: Markets, correlation: float = 0.0) -> None:
+        if not 0 <= correlation <= 1:
+            raise UsageError(f"correlation is {correlation}", hint="Allowed: 0 to 1")
         self.seed, self.events, self.markets = seed, events, markets
+        self.correlation = correlation
 
     def step(self, event: Ints, now: Ints | int) -> Ints:
         """The last step that has begun at `now` (microseconds); a cancelled event stays at its close."""
@@ -49,14 +54,22 @@ class Paths:
         return self.events.center[event] + self.events.width[event] * motion
 
     def _motion(self, event: Ints, step: Ints) -> Floats:
-        low, high = np.zeros(step.shape), normal(self.seed, _MOTION, event, 0)
+        low, high = np.zeros(step.shape), self._draw(event, np.zeros_like(step))
         node, end = np.ones(step.shape, dtype=np.int64), high
         for level in range(LEVELS):
-            middle = (low + high) / 2.0 + np.sqrt(0.25 / (1 << level)) * normal(self.seed, _MOTION, event, node)
+            middle = (low + high) / 2.0 + np.sqrt(0.25 / (1 << level)) * self._draw(event, node)
             right = (step >> (LEVELS - 1 - level)) & 1 == 1
             low, high = np.where(right, middle, low), np.where(right, high, middle)
             node = 2 * node + right
         return np.where(step >= STEPS, end, low)
+
+    def _draw(self, event: Ints, node: Ints) -> Floats:
+        own = normal(self.seed, _MOTION, event, node)
+        if not self.correlation:
+            return own
+        common = normal(self.seed, _COMMON, self.events.open[event], self.events.horizon[event], node)
+        shared = np.sqrt(1.0 - self.correlation) * own + np.sqrt(self.correlation) * common
+        return np.where(self.events.shape[event] == LADDER, shared, own)
 
     def probability(self, market: Ints, step: Ints) -> Floats:
         """The true probability of YES at a step of the market's own event; at the last step, its payout."""

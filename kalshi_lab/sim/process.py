@@ -222,6 +222,7 @@ def start(
     maker_edge: float = 0.008,
     maker_noise: float = 0.06,
     arbitrages: int = 0,
+    correlation: float = 0.0,
     port: int = 0,
     timeout: float = 30,
 ) -> Exchange:
@@ -239,6 +240,7 @@ def start(
         "port": port, "markets": markets, "seed": seed, "clock": clock, "speed": speed, "delay-ms": delay_ms, "read-tokens": read_tokens,
         "trades": trades or None, "start": start and start.isoformat(), "history-days": history_days,
         "longshot-bias": longshot_bias, "maker-edge": maker_edge, "maker-noise": maker_noise, "arbitrages": arbitrages,
+        "correlation": correlation,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     return _launched(

@@ -41,7 +41,8 @@ class World:
     `open_markets` is exactly how many markets trade at `start`; `history_days` how far back settled events go. The other parameters
     are the makers' planted faults: `longshot_bias` shrinks their log-odds (0: none), `maker_edge` is half the spread in dollars of a
     typical market at even odds, `maker_noise` the standard deviation of their error in log-odds, `arbitrages` how many open events
-    have quotes that contradict one another (see `planted`).
+    have quotes that contradict one another (see `planted`). `correlation`, from 0 to 1, is that between the changes of the hidden values of
+    weather events which begin and end together; all other events are independent.
 
     Raises UsageError for a size that is out of range or a start without a time zone.
     """
@@ -57,6 +58,7 @@ class World:
         maker_edge: float = 0.008,
         maker_noise: float = 0.06,
         arbitrages: int = 0,
+        correlation: float = 0.0,
     ) -> None:
         if start.tzinfo is None:
             raise UsageError(f"start {start.isoformat()} has no time zone", hint="Use datetime(..., tzinfo=UTC)")
@@ -64,7 +66,7 @@ class World:
         self.open_markets = open_markets
         planner = Planner(seed, int(start.timestamp()), open_markets, history_days)
         self.events, self.markets = laid_out(planner)
-        self.paths = Paths(seed, self.events, self.markets)
+        self.paths = Paths(seed, self.events, self.markets, correlation)
         self.quotes = Quotes(self.paths, Biases(longshot_bias, maker_edge, maker_noise))
         self.tape = Tape(self.quotes, min(1.0, BUSY / open_markets))
         self.candles = Candles(self.tape)
