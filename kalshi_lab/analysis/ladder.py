@@ -50,8 +50,8 @@ class Ladder(Result):
     open), label String, probability Float64, probability_low and probability_high Float64 (what bids and asks allow; null unless asked).
     `summary` has a row for each event and time: event_ticker, time; markets UInt32; mean, mean_low, mean_high Float64 (null where it hangs
     on an open tail); a column for each quantile, q5, q50, ... (null in an open tail); below, above Float64, the mass of the open
-    tails; unpriced Float64, the mass of pieces that no market prices; moved UInt32, markets whose price the repair moved; repaired and
-    repaired_total Float64 dollars, the largest move and the sum of all.
+    tails; shared Float64, the mass of pieces that no quote tells apart, which have equal parts of it; moved UInt32, markets whose price
+    the repair moved; repaired and repaired_total Float64 dollars, the largest move and the sum of all.
     """
 
     summary: pl.DataFrame
@@ -78,6 +78,8 @@ class Ladder(Result):
         said = ", ".join(f"{name} {_figure(last[name])}" for name in names)
         ends = f"mean {_figure(last['mean'])} ({_figure(last['mean_low'])} to {_figure(last['mean_high'])})"
         tails = f"{last['below']:.3f} below and {last['above']:.3f} above all strikes, {self.tails}"
+        if last["shared"] > MOVED:
+            tails += f"; {last['shared']:.3f} lies in pieces that no quote tells apart, in equal parts"
         many = f"{self.summary.height} times, the last: " if self.summary.height > 1 else ""
         worst = self.summary["repaired"].max()
         return f"{many}{ends}; {said}; {tails}; prices moved by at most {_figure(worst)} dollars to fit"  # type: ignore[arg-type] # a float
@@ -101,6 +103,7 @@ def ladder(
     `kl.arbitrage`. `tails`: what lies beyond the outermost strikes: "step" assumes that it ends one neighbouring step further out,
     (low, high) says where, None assumes nothing, so that a mean exists only where nothing lies there.
 
+    Pieces that no quote tells apart (two brackets without one) share what is left for them in equal parts, none more than its ask.
     Inside a piece the mass is spread evenly: `mean_low` and `mean_high` put all of it at its ends instead. Raises UsageError for a missing
     column, prices outside [0, 1], several subjects in one event, and without the extra `analysis`. Method and sources: this module.
     """
@@ -244,7 +247,7 @@ def _total(
         "mean": None if low is None or high is None else (low + high) / 2, "mean_low": low, "mean_high": high,
         **{_name(level): _quantile(level, fitted, ends) for level in levels},
         "below": fitted[0] if made.cells[0].low is None else 0.0, "above": fitted[-1] if made.cells[-1].high is None else 0.0,
-        "unpriced": made.unpriced(fitted), "moved": sum(move > MOVED for move in moves), "repaired": max(moves),
+        "shared": made.shared(fitted), "moved": sum(move > MOVED for move in moves), "repaired": max(moves),
         "repaired_total": sum(moves),
     }  # fmt: skip
 
@@ -279,7 +282,7 @@ def _name(level: float) -> str:
 
 
 def _summary(totals: list[dict[str, Any]], levels: Sequence[float]) -> pl.DataFrame:
-    floats = ["mean", "mean_low", "mean_high", *map(_name, levels), "below", "above", "unpriced"]
+    floats = ["mean", "mean_low", "mean_high", *map(_name, levels), "below", "above", "shared"]
     schema = {"event_ticker": pl.String(), "time": pl.Datetime("us", "UTC"), "markets": pl.UInt32()} | dict.fromkeys(
         floats, pl.Float64()
     )

@@ -40,7 +40,8 @@ class Bounds:
 class Rungs:
     """The markets that have a price, and the pieces between their strikes in order.
 
-    `kinds[k]` is which of the distinct patterns of payment piece k has; `pays[i][j]` whether market i pays in pattern j.
+    `kinds[k]` is which of the distinct patterns of payment piece k has; `pays[i][j]` whether market i pays in pattern j; `caps[k]` the
+    ask of a market that pays in piece k alone and has no bid, else 1.
     """
 
     cells: list[Cell]
@@ -49,6 +50,7 @@ class Rungs:
     prices: list[float]
     weights: list[float]
     limits: list[tuple[float, float]]
+    caps: list[float]
     unit: Decimal | None
 
     @property
@@ -61,8 +63,27 @@ class Rungs:
         return [(_float(cell.low), _float(cell.high), str(cell)) for cell in self.cells]
 
     def spread(self, masses: list[float]) -> list[float]:
-        """The mass of each piece from that of each pattern; pieces that no market tells apart share alike."""
-        return [masses[kind] / self.kinds.count(kind) for kind in self.kinds]
+        """The mass of each piece from that of each pattern; pieces that no market tells apart share alike, up to their caps."""
+        found = [0.0] * len(self.kinds)
+        for kind, mass in enumerate(masses):
+            open_ = [place for place, other in enumerate(self.kinds) if other == kind]
+            left = mass
+            for place in sorted(open_, key=lambda piece: self.caps[piece]):
+                found[place] = min(self.caps[place], left / len(open_))
+                left -= found[place]
+                open_ = [other for other in open_ if other != place]
+            found[self._widest(kind)] += left
+        return found
+
+    def shared(self, fitted: list[float]) -> float:
+        """The mass of pieces that no market tells apart from others."""
+        return sum(mass for mass, kind in zip(fitted, self.kinds, strict=True) if self.kinds.count(kind) > 1)
+
+    def _widest(self, kind: int) -> int:
+        """The piece of a pattern with the highest cap."""
+        return max(
+            (place for place, other in enumerate(self.kinds) if other == kind), key=lambda place: self.caps[place]
+        )
 
     def cuts(self) -> list[tuple[int, float, float]] | None:
         """For a ladder of thresholds alone the chance of lying beyond each: (pieces below it, chance, weight); None for any other."""
@@ -78,16 +99,6 @@ class Rungs:
     def priced(self, fitted: list[float]) -> list[float]:
         """What each market costs under masses of the pieces."""
         return [sum(mass for mass, kind in zip(fitted, self.kinds, strict=True) if row[kind]) for row in self.pays]
-
-    def unpriced(self, fitted: list[float]) -> float:
-        """The mass of inner pieces in which no market pays."""
-        none = {kind for kind in self.kinds if not any(row[kind] for row in self.pays)}
-        inner = [
-            mass
-            for mass, kind, cell in zip(fitted, self.kinds, self.cells, strict=True)
-            if kind in none and cell.low is not None and cell.high is not None
-        ]
-        return sum(inner)
 
     def ends(self, tails: Tails) -> Ends:
         """Where each piece begins and ends, by the assumption about the tails; with a unit, half of it beyond its outermost values."""
@@ -140,6 +151,7 @@ def rungs(part: pl.DataFrame, unit: float | str | None) -> Rungs:
     chosen = unit_of([cell for cell, _ in known]) if unit == "strikes" else None if unit is None else exact(unit)
     real = [(cell, row) for cell, row in known if row[7]]
     pieces = partition([cell for cell, _ in real], chosen)
+    asks = {(cell.low, cell.high): row[6] for cell, row in known if not row[7] and row[5] == 0 and row[6] is not None}
     patterns = list(dict.fromkeys(pattern for _, pattern in pieces))
     return Rungs(
         cells=[cell for cell, _ in pieces],
@@ -148,6 +160,7 @@ def rungs(part: pl.DataFrame, unit: float | str | None) -> Rungs:
         prices=[row[3] for _, row in real],
         weights=[row[4] for _, row in real],
         limits=[(row[5] if row[5] is not None else 0.0, row[6] if row[6] is not None else 1.0) for _, row in real],
+        caps=[asks.get((cell.low, cell.high), 1.0) for cell, _ in pieces],
         unit=chosen,
     )
 

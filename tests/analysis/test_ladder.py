@@ -122,7 +122,7 @@ def test_brackets_become_probabilities_that_add_up_to_one() -> None:
     assert masses(result) == [0.1, 0.4, 0.3, 0.2]
     assert result.frame()["label"].to_list() == ["v < 51", "51 <= v <= 52", "53 <= v <= 54", "v > 54"]
     assert result.mean == pytest.approx(0.1 * 49.5 + 0.4 * 51.5 + 0.3 * 53.5 + 0.2 * 55.5)
-    assert result.latest["unpriced"] == 0
+    assert result.latest["shared"] == 0
 
 
 @settings(max_examples=40)
@@ -137,12 +137,24 @@ def test_the_repair_of_brackets_is_the_projection_on_the_simplex(prices: list[fl
 
 
 def test_what_no_market_prices_keeps_what_is_left() -> None:
-    """A bracket without a price has the rest; without the unit the gaps between whole degrees have it."""
+    """A bracket without a price has the rest; where several have none they share it, and that is said."""
     missing = kl.ladder(brackets([0.1, None, 0.3, 0.2]), price="price")
-    assert missing.latest["unpriced"] == pytest.approx(0.4)
+    assert masses(missing) == [0.1, 0.4, 0.3, 0.2]
+    assert missing.latest["shared"] == 0
     assert missing.basis.excluded["without a real quote"] == 1
-    continuous = kl.ladder(brackets([0.1, 0.4, 0.2, 0.1]), price="price", unit=None)
-    assert continuous.latest["unpriced"] == pytest.approx(0.2)
+    several = kl.ladder(brackets([None, 0.4, 0.3, None]), price="price")
+    assert masses(several) == [0.15, 0.4, 0.3, 0.15]
+    assert several.latest["shared"] == pytest.approx(0.3)
+    assert "0.300 lies in pieces that no quote tells apart, in equal parts" in repr(several)
+    gaps = kl.ladder(brackets([0.1, 0.4, 0.2, 0.1]), price="price", unit=None)
+    assert gaps.frame().filter(pl.col("label") == "52 < v < 53")["probability"].item() == pytest.approx(0.2)
+
+
+def test_an_ask_without_a_bid_caps_what_its_piece_can_have() -> None:
+    """Nobody bids above 54 and somebody offers it at 2 cents: the rest lies below 51."""
+    quotes = {"yes_bid": [0.0, 0.39, 0.29, 0.0], "yes_ask": [1.0, 0.41, 0.31, 0.02]}
+    frame = brackets([0.0] * 4).with_columns(**{name: pl.Series(values) for name, values in quotes.items()})
+    assert masses(kl.ladder(frame)) == [0.28, 0.4, 0.3, 0.02]
 
 
 def test_thresholds_and_brackets_are_read_together() -> None:
