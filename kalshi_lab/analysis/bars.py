@@ -10,13 +10,12 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
-from kalshi_lab.analysis.tape import CENTI, KNOWN, MICRO, TRADED, flags, framed, instants, texts, whole
+from kalshi_lab.analysis.tape import CENTI, MICRO, TRADED, flags, framed, instants, texts, whole
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from kalshi_lab.analysis.engine import Engine
-    from kalshi_lab.analysis.tape import Chosen
 
 # Reads `tape`: ticker, time, price, size, yes. First and last are found through one number that holds the moment inside the bar and the
 # price, since a MIN and a MAX of whole numbers cost a fraction of any other way; a price is less than 2**20 millionths. Trades of one
@@ -164,9 +163,9 @@ def present(column: pl.Series, name: str) -> pl.Series:
     return column
 
 
-def days(which: Chosen) -> str:
-    """The trades of each day of the store, as `windows` asks for them."""
-    made = f"SELECT epoch_us(trades.created_time) // {DAY} * {DAY} AS day FROM trades WHERE {which.where} AND {KNOWN}"  # noqa: S608 - our own words
+def by_day(times: str) -> str:
+    """The trades of each day of a tape, as `windows` asks for them."""
+    made = f"SELECT time // {DAY} * {DAY} AS day FROM ({times})"  # noqa: S608 - our own words
     return f"SELECT day, count(*) AS n FROM ({made}) GROUP BY day ORDER BY day"  # noqa: S608 - our own words
 
 

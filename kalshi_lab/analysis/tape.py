@@ -18,6 +18,7 @@ from kalshi_lab.fees import MAKERS, TAKER, FeeSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
 MICRO, CENTI = 10**6, 100
@@ -77,17 +78,29 @@ _CHOSEN = {
 
 
 class Chosen(NamedTuple):
-    """Which trades of the store: a condition, and its parameters."""
+    """Which trades of the store: a condition, its parameters, and what they are."""
 
     where: str
     parameters: list[Any]
+    names: tuple[str, ...] = ()
+
+    @property
+    def of_all(self) -> bool:
+        """Whether the trades are those of all markets."""
+        return set(self.names) <= {"start", "end"}
+
+    def within(self, start: datetime, end: datetime) -> Chosen:
+        """Those of them in [start, end) too."""
+        asked = dict(zip(self.names, self.parameters, strict=True))
+        both = {"start": max(start, asked.get("start", start)), "end": min(end, asked.get("end", end))}
+        return chosen(**(asked | both))
 
 
 def chosen(**asked: Any) -> Chosen:
     """The trades of some tickers, of a series, in [start, end); None is no condition."""
     wanted = {name: value for name, value in asked.items() if value is not None}
     parts = [_CHOSEN[name].format(f"${place}") for place, name in enumerate(wanted, 1)]
-    return Chosen(" AND ".join(parts) or "true", list(wanted.values()))
+    return Chosen(" AND ".join(parts) or "true", list(wanted.values()), tuple(wanted))
 
 
 def from_store(fields: Sequence[str], which: Chosen, *, known: bool = False) -> str:
@@ -98,6 +111,28 @@ def from_store(fields: Sequence[str], which: Chosen, *, known: bool = False) -> 
     columns = ", ".join(f"{FIELDS[name]} AS {name}" for name in fields)
     join = f"LEFT JOIN ({MARKETS}) AS known ON known.ticker = trades.ticker" if _OF_MARKETS & set(fields) else ""
     return f"SELECT {columns} FROM trades {join} WHERE {which.where}{f' AND {KNOWN}' if known else ''}"  # noqa: S608 - our own words
+
+
+# The same fields over the copy in whole numbers, whose markets go by number
+_COMPACT = {name: f"trades.{name}" for name in ("time", "price", "size", "yes")} | {
+    name: f"known.{name}" for name in _OF_MARKETS
+}
+_COMPACT["ticker"] = "trades.market"
+_COMPACT_CHOSEN = {
+    "start": "trades.time >= epoch_us({}::TIMESTAMPTZ)",
+    "end": "trades.time < epoch_us({}::TIMESTAMPTZ)",
+}
+_COMPACT_KNOWN = "trades.price IS NOT NULL AND trades.size IS NOT NULL AND trades.time IS NOT NULL"
+
+
+def from_compact(fields: Sequence[str], which: Chosen, *, known: bool = False) -> str:
+    """The same over the copy in whole numbers, for what is of all markets; a ticker is the market's number."""
+    columns = ", ".join(f"{_COMPACT[name]} AS {name}" for name in fields)
+    named = f"SELECT market, known.* FROM tape.markets AS numbered LEFT JOIN ({MARKETS}) AS known ON known.ticker = numbered.ticker"  # noqa: S608
+    join = f"JOIN ({named}) AS known ON known.market = trades.market" if _OF_MARKETS & set(fields) else ""
+    parts = [_COMPACT_CHOSEN[name].format(f"${place}") for place, name in enumerate(which.names, 1)]
+    where = " AND ".join([*parts, *([_COMPACT_KNOWN] if known else [])]) or "true"
+    return f"SELECT {columns} FROM tape.trades AS trades {join} WHERE {where}"  # noqa: S608 - our own words
 
 
 def unknown_in_store(which: Chosen) -> str:

@@ -13,14 +13,16 @@ from kalshi_lab.analysis import longshots as longshots_of
 from kalshi_lab.analysis import returns as returns_of
 from kalshi_lab.analysis import spreads as spreads_of
 from kalshi_lab.analysis import volume as volume_of
-from kalshi_lab.analysis.tape import SEEN, chosen, edges, from_store, unknown_in_store
+from kalshi_lab.analysis.tape import SEEN, chosen, edges, from_compact, from_store, unknown_in_store
 from kalshi_lab.clock import When, between
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
+from kalshi_lab.store.compact import STATE
+from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
     from decimal import Decimal
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.tape import Chosen
     from kalshi_lab.analysis.volume import By, VolumeProfile
     from kalshi_lab.store import Store
+    from kalshi_lab.store.connection import Connection
 
 WINDOW = 4_000_000  # trades that bars are made of at once
 RETURNS = ("cluster", "price", "size", "yes", "won", "taker_rate", "maker_rate")
@@ -93,7 +96,10 @@ class AsyncTape(Verbs):
         """
         question = longshots_of.asked(weight, bins, confidence, clustered=cluster)
         which = self._chosen(tickers, series, start, end)
-        reduced = await self.store.read(question.sql(from_store(question.fields, which)), which.parameters)
+        plain, compact = from_store(question.fields, which), None
+        if which.of_all:
+            compact = f"{from_compact(question.fields, which)} UNION ALL {plain} AND trades.rowid >= {{above}}"
+        reduced = await self.store.look(quickest(question.sql, plain, compact, which.parameters))
         return await asyncio.to_thread(question.result, reduced)
 
     async def size_effects(
@@ -216,13 +222,15 @@ class AsyncBarStream:
         self._store = store
 
     async def __aiter__(self) -> AsyncIterator[pl.DataFrame]:
-        counted = await self._store.read(bars_of.days(self.which), self.which.parameters)
-        place = len(self.which.parameters)
+        counted = await self._reduced(bars_of.by_day, ("time",), self.which)
         for start, end in bars_of.windows(counted, self.every, WINDOW):
-            asked = from_store(bars_of.FIELDS, self.which, known=True)
-            asked += f" AND trades.created_time >= ${place + 1} AND trades.created_time < ${place + 2}"
-            reduced = await self._store.read(bars_of.sql(self.every, asked), [*self.which.parameters, start, end])
+            part = self.which.within(start, end)
+            reduced = await self._reduced(lambda tape: bars_of.sql(self.every, tape), bars_of.FIELDS, part)
             yield await asyncio.to_thread(bars_of.finished, reduced)
+
+    async def _reduced(self, sql: Callable[[str], str], fields: Sequence[str], which: Chosen) -> pl.DataFrame:
+        compact = from_compact(fields, which, known=True) if which.of_all else None
+        return await self._store.look(quickest(sql, from_store(fields, which, known=True), compact, which.parameters))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.every / 1e6:g} s>"
@@ -240,6 +248,27 @@ class BarStream(Facade):
 
     def __repr__(self) -> str:
         return repr(self._twin).replace("AsyncBarStream", "BarStream")
+
+
+def quickest(
+    sql: Callable[[str], str], plain: str, compact: str | None, parameters: Sequence[Any]
+) -> Callable[[Connection], pl.DataFrame]:
+    """What asks a question of the copy in whole numbers where that holds, and of the trades where it does not.
+
+    A `compact` tape without `{above}` is one of all trades and counts only while none were added; its markets get their names at the end.
+    """
+
+    def work(connection: Connection) -> pl.DataFrame:
+        state = fetch(connection, STATE)
+        if compact is None or state.is_empty() or not ("{above}" in compact or state["all"][0]):
+            return fetch(connection, sql(plain), parameters)
+        made = fetch(connection, sql(compact.replace("{above}", str(state["above"][0]))), parameters)
+        if "ticker" not in made.columns:
+            return made
+        names = fetch(connection, "SELECT ticker FROM tape.markets ORDER BY market")["ticker"]
+        return made.with_columns(ticker=names.gather(made["ticker"]))
+
+    return work
 
 
 async def _next(walk: AsyncIterator[pl.DataFrame]) -> pl.DataFrame | None:

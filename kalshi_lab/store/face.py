@@ -33,6 +33,7 @@ class Store(Facade):
     restore = blocking(AsyncStore.restore)
     recover = blocking(AsyncStore.recover)
     prune = blocking(AsyncStore.prune)
+    compact = blocking(AsyncStore.compact)
     vacuum = blocking(AsyncStore.vacuum)
 
     @property

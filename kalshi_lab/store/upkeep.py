@@ -130,6 +130,16 @@ class Upkeep(ABC):
         before = {name: moment(value, now=now, what=name) for name, value in asked.items() if value is not None}
         return await prune(self._store, before, now, dry_run=dry_run)
 
+    async def compact(self) -> int:
+        """Keep trades once more in whole numbers, by market and time, and give how many: then questions over all of them are quick.
+
+        Bars and the longshot curve of the whole store read it, and what was added since from the trades themselves. It takes a minute and
+        half a gigabyte for fifty million trades, and is made anew each time: after a large sync, or once a night. Others wait meanwhile.
+        """
+        from kalshi_lab.store.compact import compact
+
+        return await self._store.write(compact)
+
     async def vacuum(self, *, dry_run: bool = True) -> Vacuumed:
         """Write the file anew without the room that deleted rows had; a dry run says how much that is at least.
 

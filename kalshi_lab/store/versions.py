@@ -26,6 +26,7 @@ SCHEMAS = (
     "search.sql",
     "pruned.sql",
     "coverage.sql",
+    "compact.sql",
 )  # version by version; a file once released is not changed any more
 
 

@@ -17,6 +17,7 @@ import kalshi_lab as kl
 from kalshi_lab.clock import SystemClock
 from kalshi_lab.lab import tape as verbs
 from kalshi_lab.store import Store, writes
+from kalshi_lab.store.compact import STATE
 from tests.tape.draws import START, trades
 
 if TYPE_CHECKING:
@@ -264,3 +265,55 @@ def test_bars_of_a_whole_store_come_by_days_and_are_the_same(tmp_path: Path, mon
     whole = kl.bars(frame, every="1h").table
     same(pl.concat(made).sort("ticker", "start"), whole.drop("gap"))
     assert next(iter(verbs.BarStream(desk.stream_bars(every="1h")))).columns == made[0].columns
+
+
+def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_holds(tmp_path: Path) -> None:
+    """What was added since is read from the trades; after a prune everything is."""
+    frame, _ = trades(7, bias=0.1, edge=0.01, events=8)
+    early, late = frame.head(150), frame.tail(frame.height - 150)
+    seen = pl.DataFrame({"ticker": ["A"], "time": [START], "yes_bid": [0.1], "yes_ask": [0.2]})
+    desk = kept(frame, seen, tmp_path / "kalshi.duckdb")
+
+    def only(rows: int) -> None:
+        asyncio.run(
+            desk.store.write(
+                lambda connection: connection.execute("DELETE FROM trades WHERE trade_id::INTEGER >= ?", [rows])
+            )
+        )
+
+    async def curves() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        bars = await desk.bars(every="1h")
+        return (
+            bars.table,
+            (await desk.longshots()).table,
+            (await desk.longshots(cluster=False, start=START + 9 * HOUR)).table,
+        )
+
+    def wanted(rows: pl.DataFrame) -> None:
+        later = rows.filter(pl.col("created_time") >= START + 9 * HOUR)
+        for one, other in zip(
+            asyncio.run(curves()),
+            (kl.bars(rows).table, kl.longshots(rows).table, kl.longshots(later, cluster=None).table),
+            strict=True,
+        ):
+            same(one, other)
+
+    def state() -> list[tuple[int, bool]]:
+        return asyncio.run(desk.store.read(STATE)).rows()
+
+    only(early.height)
+    asyncio.run(desk.store.vacuum(dry_run=False))  # rows have their places from the first on
+    assert asyncio.run(desk.store.compact()) == early.height
+    assert state() == [(150, True)]
+    wanted(early)
+    more = kept(frame, seen, tmp_path / "other.duckdb").store
+    rows = asyncio.run(more.read("SELECT * FROM trades WHERE trade_id::INTEGER >= 150 ORDER BY trade_id::INTEGER"))
+    asyncio.run(desk.store.write(lambda connection: writes.insert(connection, "trades", rows)))
+    assert rows.height == late.height
+    assert state() == [(150, False)]
+    wanted(frame)
+    assert asyncio.run(desk.store.compact()) == frame.height
+    wanted(frame)
+    asyncio.run(desk.store.prune(trades=START + 30 * HOUR, dry_run=False))
+    assert state() == []
+    wanted(frame.filter(pl.col("created_time") >= START + 30 * HOUR))
