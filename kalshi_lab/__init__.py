@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.category import category, guessed_category
+    from kalshi_lab.analysis.correlation import Correlation, LeadLag, correlation, lead_lag
+    from kalshi_lab.analysis.impact import Impact, impact
     from kalshi_lab.analysis.ladder import Ladder, ladder
+    from kalshi_lab.analysis.liquidity import Liquidity, Scale, liquidity
     from kalshi_lab.analysis.longshots import Longshots, longshots
     from kalshi_lab.analysis.movers import Metrics, Movers, metrics, movers
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
     from kalshi_lab.analysis.scan import Scan, scan, why_not_tradeable
+    from kalshi_lab.analysis.slippage import Slippage, safe_size, slippage
     from kalshi_lab.analysis.spreads import Spreads, spreads
+    from kalshi_lab.analysis.timeline import Timeline, timeline
+    from kalshi_lab.analysis.timing import Timing, timing
     from kalshi_lab.analysis.volume import VolumeProfile, volume_profile
     from kalshi_lab.book import OrderBook
     from kalshi_lab.credentials import Credentials
@@ -98,6 +104,12 @@ _PLACES = {
     "analysis.returns": ("Returns", "SizeEffects", "returns", "size_effects"),
     "analysis.spreads": ("Spreads", "spreads"),
     "analysis.volume": ("VolumeProfile", "volume_profile"),
+    "analysis.correlation": ("Correlation", "LeadLag", "correlation", "lead_lag"),
+    "analysis.impact": ("Impact", "impact"),
+    "analysis.liquidity": ("Liquidity", "Scale", "liquidity"),
+    "analysis.slippage": ("Slippage", "safe_size", "slippage"),
+    "analysis.timeline": ("Timeline", "timeline"),
+    "analysis.timing": ("Timing", "timing"),
     "book": ("OrderBook",),
     "credentials": ("Credentials",),
     "errors": (
@@ -149,6 +161,7 @@ __all__ = [
     "ClockSkew",
     "Collector",
     "Conflict",
+    "Correlation",
     "Credentials",
     "CursorLoop",
     "Cutoff",
@@ -160,10 +173,13 @@ __all__ = [
     "Forbidden",
     "Gap",
     "Grid",
+    "Impact",
     "Kalshi",
     "Lab",
     "LabError",
     "Ladder",
+    "LeadLag",
+    "Liquidity",
     "Longshots",
     "Market",
     "Metrics",
@@ -183,12 +199,14 @@ __all__ = [
     "Replay",
     "RequestError",
     "Returns",
+    "Scale",
     "Scan",
     "Schedule",
     "SchemaDrift",
     "Series",
     "Settings",
     "SizeEffects",
+    "Slippage",
     "Snapshot",
     "Spreads",
     "StalledPagination",
@@ -200,6 +218,8 @@ __all__ = [
     "SyncResult",
     "Thesis",
     "TimedOut",
+    "Timeline",
+    "Timing",
     "TooLarge",
     "Trade",
     "TradingError",
@@ -216,19 +236,27 @@ __all__ = [
     "calibration",
     "category",
     "charts",
+    "correlation",
     "explain",
     "fee",
     "frame",
     "guessed_category",
+    "impact",
     "ladder",
+    "lead_lag",
+    "liquidity",
     "longshots",
     "metrics",
     "movers",
     "returns",
     "run_here",
+    "safe_size",
     "scan",
     "size_effects",
+    "slippage",
     "spreads",
+    "timeline",
+    "timing",
     "volume_profile",
     "why_not_tradeable",
 ]

@@ -1,23 +1,30 @@
 """Pictures in one house style: results and frames in, a `Picture` out that Jupyter shows by itself."""
 
 from kalshi_lab.charts.books import book_path, depth
+from kalshi_lab.charts.correlation import correlation, lead_lag
 from kalshi_lab.charts.fees import fees
 from kalshi_lab.charts.house import Picture
 from kalshi_lab.charts.ladders import event, ladder, payoff
+from kalshi_lab.charts.liquidity import impact, liquidity, slippage, timing
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
 from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
 from kalshi_lab.charts.tape import bars, longshots, returns, size_effects, spreads, volume_profile
+from kalshi_lab.charts.timeline import timeline
 
 __all__ = [
     "Picture",
     "bars",
     "book_path",
+    "correlation",
     "depth",
     "event",
     "fees",
+    "impact",
     "ladder",
+    "lead_lag",
+    "liquidity",
     "longshots",
     "metrics",
     "movers",
@@ -28,7 +35,10 @@ __all__ = [
     "returns",
     "scan",
     "size_effects",
+    "slippage",
     "spreads",
     "stats",
+    "timeline",
+    "timing",
     "volume_profile",
 ]

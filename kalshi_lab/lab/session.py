@@ -20,6 +20,7 @@ from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
+from kalshi_lab.lab.liquidity import AsyncCosts, Costs
 from kalshi_lab.lab.look import AsyncLook, Look
 from kalshi_lab.lab.scans import AsyncScans, Scans
 from kalshi_lab.lab.tape import AsyncTape, Tape
@@ -39,7 +40,17 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.process import Controls, Exchange
 
 
-class AsyncLab(AsyncLook, AsyncKeep, AsyncAsk, AsyncThink, AsyncLadders, AsyncTape, AsyncScans, AsyncSession):
+class AsyncLab(
+    AsyncLook,
+    AsyncKeep,
+    AsyncAsk,
+    AsyncThink,
+    AsyncLadders,
+    AsyncTape,
+    AsyncScans,
+    AsyncCosts,
+    AsyncSession,
+):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
 
     environment: "prod" (public data need no key), "demo", or "sim", which starts the built-in exchange on this machine unless
@@ -147,7 +158,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Session):
+class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Costs, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

@@ -2,8 +2,9 @@
 
 The motion W is built by Lévy's midpoint construction on 1,024 steps of the event's life, so W at any one step costs ten draws and
 needs no other step. With a correlation c, the draws of ladder events that begin and end together are sqrt(1 - c) times their own plus
-sqrt(c) times a common one, so that their motions' changes correlate by c at every step. Given X = center + width * W(s), the final value is normal with mean X and variance width² (1 - s); the
-probability that it ends in [low, high) is a difference of two normal distribution functions, hence a martingale.
+sqrt(c) times a common one, so that their motions' changes correlate by c at every step. Given X = center + width * W(s), the final
+value is normal with mean X and variance width² (1 - s); the probability that it ends in [low, high) is a difference of two normal
+distribution functions, hence a martingale.
 """
 
 from __future__ import annotations
