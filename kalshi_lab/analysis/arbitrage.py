@@ -110,7 +110,8 @@ def arbitrage(
     `one_value=True` that all the events are decided by one number (a range event and a threshold event on it). What was assumed is
     said by each portfolio. An event whose strikes overlap is never taken as exclusive.
 
-    A market settled at a fair price (a cancelled game) pays a mixture of its event's states, so it loses nothing either. Each level
+    A market settled at a fair price (a cancelled game) pays a mixture of its event's states, so it loses nothing either, up to the
+    rounding of those prices to cents. Each level
     counts as one fill; where several orders make up a level, rounding can cost a balance unit for each more. Portfolios are taken in the
     order of their return, each from what the others left of books and capital. Formulas and sources: `kalshi_lab.analysis.portfolio`.
     Raises UsageError for input that makes no sense, without the extra `analysis`, and where a fee is not known.
