@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.category import category, guessed_category
     from kalshi_lab.analysis.correlation import Correlation, LeadLag, correlation, lead_lag
+    from kalshi_lab.analysis.edge import Edge, edge
     from kalshi_lab.analysis.impact import Impact, impact
+    from kalshi_lab.analysis.kelly import Kelly, kelly
     from kalshi_lab.analysis.ladder import Ladder, ladder
     from kalshi_lab.analysis.liquidity import Liquidity, Scale, liquidity
     from kalshi_lab.analysis.longshots import Longshots, longshots
@@ -97,6 +99,8 @@ _PLACES = {
     "analysis.calibration": ("calibration",),
     "analysis.ladder": ("Ladder", "ladder"),
     "analysis.category": ("category", "guessed_category"),
+    "analysis.edge": ("Edge", "edge"),
+    "analysis.kelly": ("Kelly", "kelly"),
     "analysis.movers": ("Metrics", "Movers", "metrics", "movers"),
     "analysis.result": ("Calibration",),
     "analysis.scan": ("Scan", "scan", "why_not_tradeable"),
@@ -167,6 +171,7 @@ __all__ = [
     "Cutoff",
     "Disconnected",
     "DiskFull",
+    "Edge",
     "Event",
     "ExchangeStatus",
     "FeeSchedule",
@@ -175,6 +180,7 @@ __all__ = [
     "Grid",
     "Impact",
     "Kalshi",
+    "Kelly",
     "Lab",
     "LabError",
     "Ladder",
@@ -237,11 +243,13 @@ __all__ = [
     "category",
     "charts",
     "correlation",
+    "edge",
     "explain",
     "fee",
     "frame",
     "guessed_category",
     "impact",
+    "kelly",
     "ladder",
     "lead_lag",
     "liquidity",

@@ -10,6 +10,7 @@ from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.results import reliability
 from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
+from kalshi_lab.charts.sizing import edge, kelly
 from kalshi_lab.charts.tape import bars, longshots, returns, size_effects, spreads, volume_profile
 from kalshi_lab.charts.timeline import timeline
 
@@ -19,9 +20,11 @@ __all__ = [
     "book_path",
     "correlation",
     "depth",
+    "edge",
     "event",
     "fees",
     "impact",
+    "kelly",
     "ladder",
     "lead_lag",
     "liquidity",

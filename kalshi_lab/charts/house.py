@@ -211,3 +211,23 @@ def need(frame: pl.DataFrame, *names: str) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise UsageError(f"the frame lacks {', '.join(missing)}", hint=f"It needs the columns {', '.join(names)}")
+
+
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """A name for each row of a panel, the first one on top."""
+    axes.set_yticks(range(len(names)), [literal(name, 64) for name in names])
+    axes.set_ylim(max(len(names), 4) - 0.5, -0.5)
+    axes.tick_params(axis="y", labelsize=8)
+
+
+def legend_or_words(picture: Picture, axes: Axes, words: str, *, empty: bool) -> None:
+    """The legend of a panel, or words where it has nothing to draw."""
+    if empty:
+        say(axes, words)
+    else:
+        legend(picture.figure, axes)
+
+
+def rows_height(rows: int) -> float:
+    """Inches for a panel of so many named rows."""
+    return 1.2 + 0.27 * max(rows, 4)

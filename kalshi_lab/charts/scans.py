@@ -14,15 +14,15 @@ from kalshi_lab.charts.house import (
     Picture,
     canvas,
     legend,
-    literal,
+    legend_or_words,
+    named_rows,
     price_axis,
+    rows_height,
     say,
     time_axis,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from kalshi_lab.analysis.movers import Metrics, Movers
     from kalshi_lab.analysis.scan import Scan
 
@@ -33,22 +33,24 @@ def scan(result: Scan) -> Picture:
     """The first markets of a scan: bid to ask as a bar, the middle as a point, the reason beside it."""
     shown = result.table.head(ROWS)
     title = f"{result.kind.replace('_', ' ').capitalize()}: {result.table.height:,} of {result.basis.many}"
-    with canvas(title, result.conclusion, height=_height(shown.height), ratios=(1,)) as (picture, (axes,)):
+    with canvas(title, result.conclusion, height=rows_height(shown.height), ratios=(1,)) as (picture, (axes,)):
         rows = range(shown.height)
         low, high = shown["bid"].fill_null(0.0), shown["ask"].fill_null(1.0)
         axes.hlines(rows, low.to_list(), high.to_list(), color=BLUE, linewidth=6, alpha=0.35, label="bid to ask")
         real = [(row, mid) for row, mid in enumerate(shown["mid"].to_list()) if mid is not None]
         axes.scatter([mid for _, mid in real], [row for row, _ in real], color=BLUE, s=22, zorder=3, label="middle")
-        _named(axes, [f"{row['ticker']}  {row['reason']}" for row in shown.iter_rows(named=True)])
+        named_rows(axes, [f"{row['ticker']}  {row['reason']}" for row in shown.iter_rows(named=True)])
         axes.set(xlim=(-0.02, 1.02), xlabel="price (dollars)")
-        _nothing_or_legend(picture, axes, shown, "no market fits")
+        legend_or_words(picture, axes, "no market fits", empty=shown.is_empty())
     return picture
 
 
 def movers(result: Movers) -> Picture:
     """Markets that moved: from the middle then, a hollow point, to the middle now, a full one; green up, red down."""
     shown = result.table.head(ROWS)
-    with canvas(f"Movers, {result.basis.horizon}", result.conclusion, height=_height(shown.height), ratios=(1,)) as (
+    with canvas(
+        f"Movers, {result.basis.horizon}", result.conclusion, height=rows_height(shown.height), ratios=(1,)
+    ) as (
         picture,
         (axes,),
     ):
@@ -58,9 +60,9 @@ def movers(result: Movers) -> Picture:
             axes.hlines(rows, then, now, color=colour, linewidth=2, alpha=0.6)
             axes.scatter(then, rows, facecolor="white", edgecolor=colour, s=28, zorder=3)
             axes.scatter(now, rows, color=colour, s=28, zorder=3, label=name if rows else "")
-        _named(axes, [f"{row['ticker']}  {100 * row['change']:+.3g}c" for row in shown.iter_rows(named=True)])
+        named_rows(axes, [f"{row['ticker']}  {100 * row['change']:+.3g}c" for row in shown.iter_rows(named=True)])
         axes.set(xlim=(-0.02, 1.02), xlabel="middle of bid and ask (dollars)")
-        _nothing_or_legend(picture, axes, shown, "nothing moved that far")
+        legend_or_words(picture, axes, "nothing moved that far", empty=shown.is_empty())
     return picture
 
 
@@ -93,21 +95,3 @@ def metrics(result: Metrics) -> Picture:
             say(top, "no real quote")
         legend(picture.figure, top)
     return picture
-
-
-def _height(rows: int) -> float:
-    return 1.2 + 0.27 * max(rows, 4)
-
-
-def _named(axes: Axes, names: list[str]) -> None:
-    """A name for each row, the first one on top."""
-    axes.set_yticks(range(len(names)), [literal(name, 64) for name in names])
-    axes.set_ylim(max(len(names), 4) - 0.5, -0.5)
-    axes.tick_params(axis="y", labelsize=8)
-
-
-def _nothing_or_legend(picture: Picture, axes: Axes, shown: pl.DataFrame, words: str) -> None:
-    if shown.is_empty():
-        say(axes, words)
-    else:
-        legend(picture.figure, axes)

@@ -23,6 +23,7 @@ from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.liquidity import AsyncCosts, Costs
 from kalshi_lab.lab.look import AsyncLook, Look
 from kalshi_lab.lab.scans import AsyncScans, Scans
+from kalshi_lab.lab.sizing import AsyncSizing, Sizing
 from kalshi_lab.lab.tape import AsyncTape, Tape
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -48,6 +49,7 @@ class AsyncLab(
     AsyncLadders,
     AsyncTape,
     AsyncScans,
+    AsyncSizing,
     AsyncCosts,
     AsyncSession,
 ):
@@ -158,7 +160,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Costs, Session):
+class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Sizing, Costs, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab
