@@ -84,7 +84,7 @@ class Scale:
         """From the rows of REDUCTION."""
         rows = sorted(reduced.drop_nulls("value").select("component", "value", "n").rows())
         knots = {name: _ranks(name, list(part)) for name, part in groupby(rows, key=itemgetter(0))}
-        n = int(reduced.filter(pl.col("component") == "spread")["n"].sum())
+        n = sum(row[2] for row in rows if row[0] == "spread")
         return cls(MappingProxyType(knots), f"percentiles of {n:,} markets", n)
 
     def score(self, component: str, value: Decimal | float | None) -> float | None:

@@ -55,7 +55,7 @@ class Timeline(Result):
         if known.is_empty():
             return f"{self.ticker} has no real quote"
         first, last, spread = float(known[0]), float(known[-1]), self.table.select(pl.col("spread").median()).item()
-        return f"{self.ticker} went from {first:.4g} to {last:.4g}, median spread {spread:.3g}, {len(self.marks)} marks"
+        return f"{self.ticker} went from {first:.4g} to {last:.4g}, median spread {spread:.3g}"
 
 
 def timeline(
