@@ -28,7 +28,7 @@ APART = 0.20  # dollars between a market's price and your own probability that a
 DESCRIBED = """
 SELECT ticker, event_ticker, title, yes_sub_title, created_time, open_time, close_time FROM markets WHERE list_contains($1, ticker)
 """
-LOOKED = "SELECT max(time) AS time FROM snapshots WHERE time <= $1"
+LOOKED = "SELECT coalesce(max(time) FILTER (WHERE time <= $1), min(time)) AS time FROM snapshots"
 
 
 class AsyncScans(Verbs):
@@ -89,8 +89,9 @@ class AsyncScans(Verbs):
         """Markets whose price moved over a period, by the quotes that the store keeps: two questions, whatever their number.
 
         `live=True` compares with the exchange's prices of this moment instead of the last look. The look that is compared with is the
-        last one made before the period began, and its time is in the result. See `kl.movers` for the table, to which come event_ticker,
-        title, yes_sub_title, created_time, open_time and close_time. Raises UsageError where the store has no look that old.
+        last one made before the period began, or the first one where none is that old; its time is in the result. See `kl.movers` for the
+        table, to which come event_ticker, title, yes_sub_title, created_time, open_time and close_time. Raises UsageError where the
+        store has no look at all.
         """
         now, length = self.clock.now(), span(period, what="period")
         then = await self._looked(now - length)
@@ -141,11 +142,11 @@ class AsyncScans(Verbs):
         return dict(known.select("ticker", "category").drop_nulls().iter_rows())
 
     async def _looked(self, at: datetime) -> datetime:
-        """When the store looked last before a moment."""
+        """When the store looked last before a moment, or first of all where that was later."""
         found = None if self.store.is_new else (await self.store.read(LOOKED, [at])).item()
         if found is None:
-            said = f"the store has no look at the exchange at or before {at:%Y-%m-%d %H:%M} UTC"
-            raise UsageError(said, hint="lab.snapshot() makes one, lab.collect(...) makes them regularly")
+            hint = "lab.snapshot() makes one, lab.collect(...) makes them regularly"
+            raise UsageError("the store has no look at the exchange's quotes", hint=hint)
         return found  # type: ignore[no-any-return]  # a frame's value
 
     async def _beside_theses(self, made: Scan) -> Scan:
