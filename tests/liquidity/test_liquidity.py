@@ -97,7 +97,7 @@ def test_a_limit_of_zero_is_a_limit() -> None:
     st.integers(0, 12).map(lambda cents: Decimal(cents) / 100),
     st.integers(0, 12).map(lambda cents: Decimal(cents) / 100),
 )
-def test_a_safe_size_is_the_largest(no: dict[Decimal, Decimal], average: Decimal, marginal: D) -> None:
+def test_a_safe_size_is_the_largest(no: dict[Decimal, Decimal], average: Decimal, marginal: Decimal) -> None:
     """LIQ-4: by the marginal as well as the average cost, against trying one hundredth of a contract after the other."""
     book = made({}, no)
     cost, best, safe = Decimal(0), None, 0
