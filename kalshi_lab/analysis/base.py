@@ -82,12 +82,18 @@ class Result(ABC):
         said = ", ".join(f"{name} {facts[name]}" for name in ("weighting", "horizon", "interval"))
         return f"<{type(self).__name__} of {facts['n']}: {said}; excluded: {facts['excluded']}; {self.conclusion}>"
 
+    def _facts(self) -> dict[str, str]:
+        """What the card says above the table."""
+        return self.basis.facts()
+
     def _repr_html_(self) -> str:
         shown = self.table.head(SHOWN)
         below = markup.table(shown.columns, [[_cell(value) for value in row] for row in shown.iter_rows()])
         more = self.table.height - shown.height
-        facts = self.basis.facts() | {"conclusion": self.conclusion}
-        return markup.card(type(self).__name__, facts, below, f"and {more:,} more rows" if more else "")
+        facts = self._facts() | {"conclusion": self.conclusion}
+        return markup.card(
+            f"{type(self).__name__} of {self.basis.many}", facts, below, f"and {more:,} more rows" if more else ""
+        )
 
 
 def _cell(value: object) -> str:

@@ -1,8 +1,8 @@
 """Calibration: how often things happen that were priced at p.
 
 A reduction in SQL counts forecasts by exact price and outcome (and by cluster where one is named); all division,
-statistics and pictures come after it, from those counts. `calibration` runs it over a frame, `calibration_over` over a
-query of the store.
+statistics and pictures come after it, from those counts. `calibration` runs it over a frame, `lab.calibration` over a
+query of the store: `Question` is the text and the finish of both.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kalshi_lab.analysis import scores
+from kalshi_lab.analysis import logit, ratio, scores
+from kalshi_lab.analysis.base import Basis
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.forecasts import PRICE, SCALE, prepared
-from kalshi_lab.analysis.result import COLUMNS, SCORE_COLUMNS, Calibration, Scores
+from kalshi_lab.analysis.result import COLUMNS, MORE_COLUMNS, SCORE_COLUMNS, Calibration, Scores
+from kalshi_lab.analysis.scored import score_intervals
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,23 +43,47 @@ GROUP BY {keys}cluster, price, won, CASE WHEN weight > 0 THEN 1 ELSE 0 END
 _UNIT = 10**SCALE
 
 
+UNSAID = "not said"
+
+
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What was asked, checked."""
+class Question:
+    """What was asked, checked: `sql` reads the forecasts, `result` finishes."""
 
     by: tuple[str, ...]
     cluster: str | None
     weight: str | None
     edges: tuple[Fraction, ...]
     confidence: float
+    horizon: str = UNSAID
+    weighting: str | None = None
 
     @property
     def keys(self) -> list[str]:
+        """The names under which the reduction knows `by`."""
         return [f"by_{place}" for place in range(len(self.by))]
 
-    @property
-    def sql(self) -> str:
-        return REDUCTION.format(keys="".join(f"{key}, " for key in self.keys))
+    def sql(self, source: str = "") -> str:
+        """The reduction over a SELECT of what it reads, or over a table `forecasts`."""
+        text = REDUCTION.format(keys="".join(f"{key}, " for key in self.keys))
+        return f"WITH forecasts AS ({source}) {text}" if source else text
+
+    def result(self, reduced: pl.DataFrame) -> Calibration:
+        """From the reduced rows to the result."""
+        return _finished(reduced, self)
+
+    def basis(self, n: int, clusters: int | None, excluded: dict[str, int]) -> Basis:
+        """What the result rests on."""
+        level = f"{self.confidence * 100:g}% interval"
+        if self.cluster:
+            how = f"{level} clustered by {self.cluster} ({clusters or 0:,} clusters)"
+        else:
+            rows = "on the effective number of rows" if self.weight else "rows taken as independent"
+            how = f"{level} by Wilson, {rows}"
+        weighting = self.weighting or (f"weighted by {self.weight}" if self.weight else "each row counts once")
+        return Basis(
+            n, "forecast", weighting, self.horizon, how, {f"with {why}": count for why, count in excluded.items()}
+        )
 
 
 def calibration(
@@ -70,6 +96,7 @@ def calibration(
     weight: str | None = None,
     bins: int | Sequence[float | Decimal] = 10,
     confidence: float = 0.95,
+    horizon: str | None = None,
     engine: Engine | None = None,
 ) -> Calibration:
     """Compare prices with how often the events happened: a table of bins, and the scores.
@@ -82,53 +109,44 @@ def calibration(
 
     With `cluster` the intervals are cluster-robust (`scores.clustered`), without it Wilson's, which take rows for
     independent; under weights Wilson's n is the effective one, sum(w)**2 / sum(w**2) (L. Kish, "Survey Sampling",
-    1965).
+    1965). `.scores` adds the calibration slope and intercept (`kalshi_lab.analysis.logit`) and intervals of the Brier
+    score and its skill (`kalshi_lab.analysis.scored`). `horizon` says in words when the prices were taken; a column of
+    that name says it too.
 
     Raises UsageError for a missing column, values that are no price, outcome or weight, and edges that do not run from
     0 to 1.
     """
-    question = _question(by, cluster, weight, bins, confidence)
+    question = asked(by, cluster, weight, bins, confidence, horizon=horizon or _horizon(frame))
     ready = prepared(frame, price=price, outcome=outcome, by=question.by, cluster=cluster, weight=weight)
-    reduced = (engine or default_engine()).run(question.sql, forecasts=ready)
-    return _finished(reduced.cast({key: ready.schema[key] for key in question.keys}), question)
+    reduced = (engine or default_engine()).run(question.sql(), forecasts=ready)
+    return question.result(reduced.cast({key: ready.schema[key] for key in question.keys}))
 
 
-def calibration_over(
-    source: str,
-    engine: Engine,
-    *,
-    by: str | Sequence[str] | None = None,
-    cluster: str | None = None,
-    weight: str | None = None,
-    bins: int | Sequence[float | Decimal] = 10,
-    confidence: float = 0.95,
-) -> Calibration:
-    """The same over a query: `source` is a SELECT that gives what the reduction reads.
-
-    Its columns are price (DECIMAL, dollars), won (1, 0 or null), cluster (text; null throughout when unclustered),
-    weight (DECIMAL; 1 when unweighted), and by_0, by_1, ... in the order of `by`. `by`, `cluster` and `weight` are the
-    names shown in the result.
-    """
-    question = _question(by, cluster, weight, bins, confidence)
-    return _finished(engine.run(f"WITH forecasts AS ({source}) {question.sql}"), question)
+def _horizon(frame: Any) -> str:
+    if not isinstance(frame, pl.DataFrame) or frame.schema.get("horizon") != pl.String or frame.is_empty():
+        return UNSAID
+    spans = frame["horizon"].drop_nulls().unique(maintain_order=True).to_list()
+    return ", ".join(spans[:5]) + (f" and {len(spans) - 5} more" if len(spans) > 5 else "")  # noqa: PLR2004 - a line's worth
 
 
-def _question(
+def asked(
     by: str | Sequence[str] | None,
     cluster: str | None,
     weight: str | None,
     bins: int | Sequence[float | Decimal],
     confidence: float,
-) -> _Question:
+    *,
+    horizon: str = UNSAID,
+    weighting: str | None = None,
+) -> Question:
+    """The question, checked; `weighting` says in words what `weight` is where the name does not."""
     names = (by,) if isinstance(by, str) else tuple(by or ())
-    reserved = {*COLUMNS, *SCORE_COLUMNS}
+    reserved = {*COLUMNS, *SCORE_COLUMNS, *MORE_COLUMNS}
     for name in names:
         if name in reserved or names.count(name) > 1:
             why = "is a column of the result" if name in reserved else "is given twice"
             raise UsageError(f"by={name!r} {why}", hint="Rename the column")
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence {confidence!r} is no share between 0 and 1", hint="Write 0.95 for 95%")
-    return _Question(names, cluster, weight, _edges(bins), confidence)
+    return Question(names, cluster, weight, _edges(bins), ratio.level(confidence), horizon, weighting)
 
 
 def _edges(bins: int | Sequence[float | Decimal]) -> tuple[Fraction, ...]:
@@ -148,7 +166,7 @@ def _edges(bins: int | Sequence[float | Decimal]) -> tuple[Fraction, ...]:
     return edges
 
 
-def _finished(reduced: pl.DataFrame, question: _Question) -> Calibration:
+def _finished(reduced: pl.DataFrame, question: Question) -> Calibration:
     """From the reduced rows to the result; nothing here depends on their order."""
     counted, excluded = _split(_as_integers(reduced), question)
     inner = pl.Series([math.ceil(edge * _UNIT) for edge in question.edges[1:-1]], dtype=pl.Int64)
@@ -160,19 +178,48 @@ def _finished(reduced: pl.DataFrame, question: _Question) -> Calibration:
         (True, *([None] * len(types)), *whole[1].row()),
         *((False, *key, *part[1].row()) for key, part in parts.items()),
     ]
+    bins = _framed(whole[0], COLUMNS)
+    groups = [(*key, *row) for key, part in parts.items() for row in part[0]]
+    split = _framed(groups, types | COLUMNS) if types else None
+    scored = _framed(lines, {"overall": pl.Boolean()} | types | SCORE_COLUMNS)
     return Calibration(
-        bins=_framed(whole[0], COLUMNS),
-        groups=_framed([(*key, *row) for key, part in parts.items() for row in part[0]], types | COLUMNS)
-        if types
-        else None,
-        scores=_framed(lines, {"overall": pl.Boolean()} | types | SCORE_COLUMNS),
+        table=bins if split is None else split,
+        basis=question.basis(whole[1].n, whole[1].clusters, excluded),
+        bins=bins,
+        groups=split,
+        scores=pl.concat([scored, _more(binned, question)], how="horizontal"),
         overall=whole[1],
         excluded=excluded,
+        levels=binned,
         by=question.by,
         weight=question.weight,
         cluster=question.cluster,
         confidence=question.confidence,
     )
+
+
+def _more(binned: pl.DataFrame, question: Question) -> pl.DataFrame:
+    """Lines and intervals of all and of each group, in the order of the scores: all groups are finished at once."""
+    plain = binned.select(
+        *question.keys,
+        "cluster",
+        pl.col("n"),
+        price=pl.col("price") / _UNIT,
+        won=pl.col("won").cast(pl.Float64),
+        weight=pl.col("weight").cast(pl.Float64) / _UNIT,
+        weight_squares=pl.col("weight_squares").cast(pl.Float64) / _UNIT**2,
+    )
+    made = []
+    for keys in [[], question.keys] if question.keys else [[]]:
+        groups = (
+            plain.select(pl.lit(0).alias("_one"), *keys).unique().sort(keys) if keys else pl.DataFrame({"_one": [0]})
+        )
+        for each in (score_intervals, logit.lines):
+            rows = plain.with_columns(_one=pl.lit(0))
+            found = each(rows, ["_one", *keys], clustered=question.cluster is not None, confidence=question.confidence)
+            groups = groups.join(found, on=["_one", *keys], how="left", nulls_equal=True, maintain_order="left")
+        made.append(groups.select(pl.col(MORE_COLUMNS).cast(pl.Float64)))
+    return pl.concat(made)
 
 
 def _framed(rows: Sequence[Sequence[Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
@@ -190,7 +237,7 @@ def _as_integers(reduced: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _split(reduced: pl.DataFrame, question: _Question) -> tuple[pl.DataFrame, dict[str, int]]:
+def _split(reduced: pl.DataFrame, question: Question) -> tuple[pl.DataFrame, dict[str, int]]:
     """The rows that count, and how many forecasts do not, by reason."""
     unclustered = pl.col("cluster").is_null() & pl.lit(question.cluster is not None)
     reason = (
@@ -215,7 +262,7 @@ def _parts(binned: pl.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[Any, .
     return binned.sort(keys).partition_by(keys, as_dict=True, maintain_order=True).items() if keys else ()
 
 
-def _measured(part: pl.DataFrame, question: _Question) -> tuple[list[tuple[Any, ...]], Scores]:
+def _measured(part: pl.DataFrame, question: Question) -> tuple[list[tuple[Any, ...]], Scores]:
     """The rows of the table of bins, and the scores, of one group."""
     sums = _sums(part)
     clusters = _clusters(part) if question.cluster else {}
@@ -267,7 +314,7 @@ def _clusters(part: pl.DataFrame) -> dict[int, list[tuple[float, float]]]:
     return found
 
 
-def _scores(part: pl.DataFrame, bins: list[scores.Sums], question: _Question) -> Scores:
+def _scores(part: pl.DataFrame, bins: list[scores.Sums], question: Question) -> Scores:
     whole = scores.total(bins)
     levels = part.group_by("price", "won").agg(pl.col("weight", "n").sum())
     impossible = levels.filter(

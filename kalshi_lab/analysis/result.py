@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
-from kalshi_lab import markup
+from kalshi_lab.analysis import resampled
+from kalshi_lab.analysis.base import Result
+from kalshi_lab.analysis.logit import LINE
 
 if TYPE_CHECKING:
-    from kalshi_lab.analysis.engine import Drawing
     from kalshi_lab.analysis.scores import Decomposition
 
 _FLOAT, _COUNT = pl.Float64(), pl.Int64()
@@ -42,6 +42,8 @@ SCORE_COLUMNS: dict[str, pl.DataType] = {
     "uncertainty": _FLOAT,
     "within_bin": _FLOAT,
 }
+# What an interval comes with; after the scores in the table of scores
+MORE_COLUMNS = ("brier_low", "brier_high", "skill_low", "skill_high", *LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,22 @@ class Scores:
         return (*plain, self.impossible, self.ece, *parts)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Calibration(Result):
     """How often events happened that were priced at p.
 
     `bins` is the table over all forecasts, `groups` the same for each group of `by`, `scores` the scores of all
-    (`overall` true) and of each group. `excluded` counts the rows that were left out, by reason.
+    (`overall` true) and of each group, with the calibration slope and intercept (`kalshi_lab.analysis.logit`) and
+    intervals. `excluded` counts the rows that were left out, by reason.
     """
 
+    chart: ClassVar[str] = "reliability"
     bins: pl.DataFrame
     groups: pl.DataFrame | None
     scores: pl.DataFrame
     overall: Scores
     excluded: dict[str, int]
+    levels: pl.DataFrame
     by: tuple[str, ...] = ()
     weight: str | None = None
     cluster: str | None = None
@@ -139,19 +144,39 @@ class Calibration:
         return self.overall.ece
 
     @property
+    def slope(self) -> float | None:
+        """The calibration slope: 1 is honest, above 1 prices are drawn towards even odds; None where no line can be drawn."""
+        return self._overall("slope")
+
+    @property
+    def intercept(self) -> float | None:
+        """The calibration intercept in log-odds: 0 is honest, above 0 events happen more often than they cost."""
+        return self._overall("intercept")
+
+    @property
     def weighting(self) -> str:
         """What counts how much, in words."""
-        return f"weighted by {self.weight}" if self.weight else "each row counts once"
+        return self.basis.weighting
 
     @property
     def interval(self) -> str:
         """How `low` and `high` were made, in words."""
-        level = f"{self.confidence * 100:g}% interval"
-        if self.cluster:
-            return f"{level} clustered by {self.cluster} ({self.clusters or 0:,} clusters)"
-        return f"{level} by Wilson, " + (
-            "on the effective number of rows" if self.weight else "rows taken as independent"
-        )
+        return self.basis.interval
+
+    def bootstrap(self, replicates: int = 999, seed: int = 0) -> pl.DataFrame:
+        """Intervals from drawing whole clusters with replacement (rows, where no cluster was named): percentiles of `replicates` draws.
+
+        A row for each score (brier, skill, ece, base_rate) and for the win rate of each bin. Columns: score String, bin_low, bin_high
+        (Float64, null for scores of all), value, low, high (Float64). Needs numpy, and a cluster. A. C. Cameron, J. B. Gelbach, D. L.
+        Miller, "Bootstrap-based improvements for inference with clustered errors", Review of Economics and Statistics 90 (2008);
+        B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
+        """
+        edges = list(self.bins.select("bin_low", "bin_high").iter_rows())
+        clustered = self.cluster is not None
+        return resampled.intervals(self.levels, edges, replicates, seed, self.confidence, clustered=clustered)
+
+    def _overall(self, name: str) -> float | None:
+        return None if self.scores.is_empty() else self.scores.filter("overall")[name][0]
 
     @property
     def conclusion(self) -> str:
@@ -170,57 +195,33 @@ class Calibration:
         more = [f"and {len(stretches) - _TOLD} more"] if len(stretches) > _TOLD else []
         return f"{'; '.join(said + more)} ({chance})"
 
-    def plot(self) -> Drawing:
-        """The reliability diagram."""
-        # Charts stand on a floor above analyses and know their results, so the result reaches its chart by name, when
-        # asked.
-        return cast("Drawing", importlib.import_module("kalshi_lab.charts").reliability(self))
-
     def __repr__(self) -> str:
-        facts = [f"Brier {_figure(self.brier)}", f"skill {_figure(self.skill)}", self.weighting, self.interval]
-        said = [", ".join(facts), f"excluded: {self._left_out()}", self.conclusion]
-        return f"<Calibration of {_many(self.n)}: {'; '.join(said)}>"
+        facts = self.basis.facts()
+        said = [f"Brier {_figure(self.brier)}", f"skill {_figure(self.skill)}", f"slope {_figure(self.slope)}"]
+        said += [facts["weighting"], f"horizon {facts['horizon']}", facts["interval"]]
+        return f"<Calibration of {facts['n']}: {', '.join(said)}; excluded: {facts['excluded']}; {self.conclusion}>"
 
-    def _repr_html_(self) -> str:
+    def _facts(self) -> dict[str, str]:
         parts = self.decomposition
-        facts = {
+        named = parts._asdict().items() if parts else ()
+        low, high = self._overall("slope_low"), self._overall("slope_high")
+        return {
             "Brier score": f"{_figure(self.brier)} (skill {_figure(self.skill)})",
             "base rate": _figure(self.base_rate),
             "log score": _figure(self.log_score)
             + (f" ({self.impossible:,} impossible outcomes)" if self.impossible else ""),
             "calibration error": _figure(self.ece),
-            "parts": ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in parts._asdict().items())
-            if parts
-            else "none",
-            "weighting": self.weighting,
-            "interval": self.interval,
-            "excluded": self._left_out(),
-            "conclusion": self.conclusion,
+            "slope": f"{_figure(self.slope)} ({_figure(low)} to {_figure(high)}), intercept {_figure(self.intercept)}",
+            "parts": ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in named) or "none",
+            **super()._facts(),
         }
-        shown = self.frame().head(_SHOWN)
-        below = markup.table(shown.columns, [[_cell(value) for value in row] for row in shown.iter_rows()])
-        more = self.frame().height - shown.height
-        return markup.card(f"Calibration of {_many(self.n)}", facts, below, f"and {more:,} more rows" if more else "")
-
-    def _left_out(self) -> str:
-        return ", ".join(f"{count:,} with {reason}" for reason, count in self.excluded.items()) or "none"
 
 
-_SHOWN, _TOLD = 40, 3
-
-
-def _many(count: int) -> str:
-    return "1 forecast" if count == 1 else f"{count:,} forecasts"
+_TOLD = 3
 
 
 def _figure(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _stretches(off: pl.DataFrame) -> list[tuple[float, float, bool]]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
-from kalshi_lab.analysis.calibration import calibration
-from kalshi_lab.analysis.labelled import labelled
+from kalshi_lab.analysis import calibration as calibrations
+from kalshi_lab.analysis.labelled import WEIGHTS, Labelled, labelled
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
     from decimal import Decimal
 
     import polars as pl
@@ -20,36 +21,61 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.research import Thesis
 
+Price = Literal["mid", "last", "executable"]
+Weight = Literal["contract-day", "trade", "dollar"]
+
 
 class AsyncThink(Verbs):
     """Think: analyses and theses."""
 
     async def forecasts(
-        self, *, horizon: str = "1d", price: Literal["mid", "last"] = "mid", series: str | None = None
+        self,
+        *,
+        horizon: str | timedelta | Sequence[str | timedelta] = "1d",
+        price: Price = "mid",
+        weight: Weight = "contract-day",
+        series: str | None = None,
     ) -> pl.DataFrame:
-        """Settled markets that the store knows, each with the price known `horizon` before its close, and its outcome.
+        """Settled markets that the store knows: a row for each and each `horizon`, what was known that long before its end, and its outcome.
 
-        Columns: ticker, event_ticker, series_ticker, category, price Float64 dollars (null where there was no real quote, or no trade),
-        outcome Int8 (1 for YES, 0 for NO, null for neither), decided_at, priced_at, close_time. Needs `sync("markets", status="settled")`
-        and `sync("candlesticks")`.
+        A market ends when it closes, or earlier, when it was determined or settled before: `decided_at` is `horizon` before that, and
+        nothing later is in the row. Quotes are the newest of the kept quotes and of the candlesticks that had ended by then, the last
+        price the newest of these and of the kept trades. `price` is the "mid" of a real quote, the "last" price, or "executable", the
+        ask, which a taker of YES pays; null where there was none. `weight`: "contract-day" (1), or the "trade"s or "dollar"s so far.
+
+        Columns: ticker, event_ticker, series_ticker, category, horizon String; price, yes_bid, yes_ask, last_price Float64 dollars;
+        outcome Int8 (1 for YES, 0 for NO, null for neither); weight; fee (dollars a contract, before rounding, that a taker pays at the
+        ask; null where the terms are unknown, which are those last seen); volume (contracts so far, as far as known); size, price_band
+        String; open_time, decided_at, priced_at, ended_at, close_time (UTC); decided_date_et, close_date_et (Date, of the exchange's
+        clock: Eastern time, whose day ends at midnight; a market that closes at midnight belongs to the day that ends).
+
+        Needs `sync("markets", status="settled")` and `sync("candlesticks")`; the weights need `sync("trades")`. Raises UsageError for
+        an unknown word and a horizon that is no time before the end.
         """
-        return await labelled(self.store, horizon=horizon, price=price, series=series)
+        return await labelled(self.store, Labelled.asked(horizon, price, weight, series))
 
     async def calibration(
         self,
         *,
-        horizon: str = "1d",
-        price: Literal["mid", "last"] = "mid",
+        horizon: str | timedelta | Sequence[str | timedelta] = "1d",
+        price: Price = "mid",
+        weight: Weight = "contract-day",
         series: str | None = None,
         by: str | Sequence[str] | None = None,
         bins: int | Sequence[float | Decimal] = 10,
+        confidence: float = 0.95,
     ) -> Calibration:
-        """How often markets at a price settled at YES: over the store, one row for each market, intervals clustered by event.
+        """How often markets at a price settled at YES: one query over the store, intervals clustered by event.
 
-        See `forecasts` for the price and the horizon, and `kalshi_lab.calibration` for the figures.
+        `by` is one or several of "horizon", "category", "series_ticker", "event_ticker", "ticker", "size", "price_band". See `forecasts`
+        for the price, the horizon and the weight, and `kl.calibration` for the figures.
         """
-        known = await self.forecasts(horizon=horizon, price=price, series=series)
-        return await asyncio.to_thread(calibration, known, cluster="event_ticker", by=by, bins=bins)
+        chosen = Labelled.asked(horizon, price, weight, series)
+        weighed = None if weight == "contract-day" else weight
+        words: dict[str, Any] = {"horizon": chosen.said, "weighting": WEIGHTS[weight]}
+        question = calibrations.asked(by, "event_ticker", weighed, bins, confidence, **words)
+        reduced = await self.store.read(question.sql(chosen.reduced(question.by)), chosen.parameters)
+        return await asyncio.to_thread(question.result, reduced)
 
     async def thesis(
         self,

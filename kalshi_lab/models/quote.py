@@ -34,3 +34,8 @@ def mids(bid: str = "yes_bid", ask: str = "yes_ask") -> pl.Expr:
     """`mid` over the columns of a frame, as Float64 dollars; null where the quote is not real."""
     middle = (pl.col(bid).cast(pl.Float64) + pl.col(ask).cast(pl.Float64)) / 2
     return pl.when(priced(bid, ask)).then(middle).alias("mid")
+
+
+def priced_sql(bid: str = "yes_bid", ask: str = "yes_ask") -> str:
+    """`is_priced` as the text of a condition in SQL, for reductions; null where a side is null."""
+    return f"({bid} > 0 AND {bid} < {ask} AND {ask} < 1)"

@@ -36,26 +36,6 @@ SELECT ticker, end_time, yes_bid_close, yes_ask_close, price_close, volume FROM 
 ORDER BY ticker, time
 """
 
-# The last candlestick that ended at the decision time or before tells what was known then; decided markets are cut at their close.
-FORECASTS = """
-WITH outcome AS (
-    SELECT results.ticker, results.event_ticker, results.result, results.close_time, results.close_time - $1::INTERVAL AS decided_at,
-           coalesce(markets.series_ticker, events.series_ticker) AS series_ticker, coalesce(events.category, series.category) AS category
-    FROM results
-    LEFT JOIN markets USING (ticker)
-    LEFT JOIN events ON events.event_ticker = results.event_ticker
-    LEFT JOIN series ON series.ticker = coalesce(markets.series_ticker, events.series_ticker)
-    WHERE ($2 IS NULL OR coalesce(markets.series_ticker, events.series_ticker) = $2)
-),
-known AS (
-    SELECT outcome.*, bars.end_time AS priced_at, bars.yes_bid_close AS yes_bid, bars.yes_ask_close AS yes_ask,
-           coalesce(bars.price_close, bars.price_previous) AS last_price, bars.open_interest
-    FROM outcome LEFT JOIN candlesticks AS bars ON bars.ticker = outcome.ticker AND bars.end_time <= outcome.decided_at
-    QUALIFY row_number() OVER (PARTITION BY outcome.ticker ORDER BY bars.end_time DESC NULLS LAST) = 1
-)
-SELECT * FROM known ORDER BY ticker
-"""
-
 RESUMABLE = """
 SELECT run_id, walk, max(page) AS page, arg_max(next_cursor, page) AS next_cursor, max(time) AS time,
        min(time) AS begun, sum(received)::BIGINT AS received
@@ -92,11 +72,6 @@ def as_of(connection: Connection, at: datetime, tickers: list[str] | None) -> pl
 async def price_path(store: Store, tickers: list[str]) -> pl.DataFrame:
     """What the store knows of the prices of some markets over time."""
     return await store.read(PATH, [tickers])
-
-
-async def forecasts(store: Store, before_close: str, series: str | None) -> pl.DataFrame:
-    """One row for each settled market: its outcome, and its quote that long before its close; null where none is known."""
-    return await store.read(FORECASTS, [before_close, series])
 
 
 async def last_run(store: Store, dataset: str, scope: str) -> list[dict[str, Any]]:

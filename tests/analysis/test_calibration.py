@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from kalshi_lab.analysis.calibration import calibration, calibration_over
+from kalshi_lab.analysis.calibration import asked, calibration
 from kalshi_lab.errors import UsageError
 from kalshi_lab.store import memory
 
@@ -210,21 +210,23 @@ def test_the_reduction_is_small_and_exact() -> None:
 
 
 def test_a_query_of_the_store_gives_the_answer_of_its_frame() -> None:
-    """`calibration_over` runs the same text over a SELECT."""
+    """The question runs the same text over a SELECT."""
     rows = made([(Decimal(p).scaleb(-2), p % 3 == 0, "abc"[p % 3], p) for p in range(1, 100)])
     query = (
         "SELECT price, CASE WHEN outcome THEN 1 ELSE 0 END AS won, event AS cluster, volume AS weight, event AS by_0 "
         "FROM trades"
     )
-    over = calibration_over(query, Spy(trades=rows), by="event", cluster="event", weight="volume")
+    question = asked("event", "event", "volume", 10, 0.95)
+    over = question.result(Spy(trades=rows).run(question.sql(query)))
     same(over, calibration(rows, by="event", cluster="event", weight="volume"))
 
 
 def test_a_query_with_impossible_prices_is_refused() -> None:
     """The reduction's rows are checked too, whatever the source."""
     query = "SELECT CAST(1.5 AS DECIMAL(9, 6)) AS price, 1 AS won, NULL AS cluster, 1 AS weight"
+    question = asked(None, None, None, 10, 0.95)
     with pytest.raises(UsageError, match="outside"):
-        calibration_over(query, memory)
+        question.result(memory.run(question.sql(query)))
 
 
 def test_weighted_intervals_count_rows_by_their_effective_number() -> None:
