@@ -63,7 +63,8 @@ def gridded(
         "name", (pl.col("since") // step).alias("cell"), "since", pl.col("value").round(6).cast(VALUE)
     )
     last = (engine or default_engine()).run(REDUCTION, observations=observed).sort("name", "cell")
-    return _spread(last, timedelta(microseconds=step), rows.height - known.height)
+    names = tuple(rows["name"].unique().sort().to_list())
+    return _spread(last, names, timedelta(microseconds=step), rows.height - known.height)
 
 
 def _checked(frame: pl.DataFrame, name: str, time: str, value: str) -> pl.DataFrame:
@@ -85,11 +86,10 @@ def _checked(frame: pl.DataFrame, name: str, time: str, value: str) -> pl.DataFr
     return rows
 
 
-def _spread(last: pl.DataFrame, every: timedelta, empty: int) -> Grid:
+def _spread(last: pl.DataFrame, names: tuple[str, ...], every: timedelta, empty: int) -> Grid:
     np = science("numpy")
-    names = tuple(last["name"].unique().sort().to_list())
-    if not names:
-        return Grid((), np.empty((0, 0)), every, 0, empty)
+    if last.is_empty():
+        return Grid(names, np.full((len(names), 1), np.nan), every, 0, empty)
     first = int(last["cell"].min())  # type: ignore[arg-type]  # whole numbers
     width = int(last["cell"].max()) - first + 1  # type: ignore[arg-type]  # as above
     if len(names) * width > 50_000_000:  # noqa: PLR2004 - 400 MB of floats

@@ -40,7 +40,7 @@ def timeline(result: Timeline, *, title: str | None = None) -> Picture:
     """
     every = -(-result.table.height // DRAWN) or 1
     rows = result.table.gather_every(every)
-    whole = f"; every {every}th row drawn" if every > 1 else ""
+    whole = f"; one row of {every} drawn" if every > 1 else ""
     with canvas(title or result.ticker, result.conclusion + whole, rows=3, height=6.4, ratios=(4, 1.3, 1)) as (
         picture,
         (top, middle, bottom),

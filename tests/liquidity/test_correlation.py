@@ -121,6 +121,8 @@ def test_constant_and_short_series_are_null_with_a_reason() -> None:
     assert table["why"].to_list() == ["never changes"] * 2
     assert table["pearson"].null_count() == table["p_adjusted"].null_count() == table["flagged"].null_count() == 2
     assert found.basis.excluded["pairs: never changes"] == 2
+    unknown = kl.correlation(frame(values).with_columns(mid=pl.when(pl.col("ticker") != "S01").then("mid")))
+    assert unknown.frame()["n"].to_list() == [0, HOURS - 1, 0]
     short = kl.correlation(frame(walks(5)[:, :20]))
     assert short.frame()["why"].to_list() == ["fewer than 30 common changes"]
     assert short.conclusion == "no pair has enough changes to be tested"
