@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
+from kalshi_lab.store.arrow import Arrow
+from kalshi_lab.store.connection import fetch
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOURS = 169  # a week of hourly changes
+
+
+class OneConnection:
+    """DuckDB in memory, opened once for hundreds of small questions."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
+
+    def run(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
+        for name, one in frames.items():
+            self._connection.register(name, Arrow(one))
+        return fetch(self._connection, sql)
 
 
 def frame(values: np.ndarray) -> pl.DataFrame:
