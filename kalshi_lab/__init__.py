@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
     from kalshi_lab.analysis.category import category, guessed_category
+    from kalshi_lab.analysis.comparison import Comparison, compare
     from kalshi_lab.analysis.correlation import Correlation, LeadLag, correlation, lead_lag
     from kalshi_lab.analysis.edge import Edge, edge
     from kalshi_lab.analysis.impact import Impact, impact
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.liquidity import Liquidity, Scale, liquidity
     from kalshi_lab.analysis.longshots import Longshots, longshots
     from kalshi_lab.analysis.movers import Metrics, Movers, metrics, movers
+    from kalshi_lab.analysis.recalibration import Recalibration, recalibrate
     from kalshi_lab.analysis.result import Calibration
     from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
     from kalshi_lab.analysis.scan import Scan, scan, why_not_tradeable
@@ -97,6 +99,8 @@ _PLACES = {
     "analysis.arbitrage": ("Arbitrage", "arbitrage"),
     "analysis.bars": ("Bars", "bars"),
     "analysis.calibration": ("calibration",),
+    "analysis.comparison": ("Comparison", "compare"),
+    "analysis.recalibration": ("Recalibration", "recalibrate"),
     "analysis.ladder": ("Ladder", "ladder"),
     "analysis.category": ("category", "guessed_category"),
     "analysis.edge": ("Edge", "edge"),
@@ -164,6 +168,7 @@ __all__ = [
     "CircuitOpen",
     "ClockSkew",
     "Collector",
+    "Comparison",
     "Conflict",
     "Correlation",
     "Credentials",
@@ -200,6 +205,7 @@ __all__ = [
     "Orderbook",
     "Pages",
     "RateLimited",
+    "Recalibration",
     "Reconnected",
     "Recording",
     "Replay",
@@ -242,6 +248,7 @@ __all__ = [
     "calibration",
     "category",
     "charts",
+    "compare",
     "correlation",
     "edge",
     "explain",
@@ -256,6 +263,7 @@ __all__ = [
     "longshots",
     "metrics",
     "movers",
+    "recalibrate",
     "returns",
     "run_here",
     "safe_size",

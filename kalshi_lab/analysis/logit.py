@@ -29,8 +29,11 @@ def lines(rows: pl.DataFrame, keys: Sequence[str], *, clustered: bool, confidenc
     """
     names = list(keys) or ["_all"]
     inside = rows.with_columns(_all=pl.lit(0)).filter(pl.col("price") > 0, pl.col("price") < 1, pl.col("weight") > 0)
-    ready = inside.with_columns(x=(pl.col("price") / (1 - pl.col("price"))).log())
-    levels = ready.group_by(*names, "x", "won").agg(pl.col("weight").sum()).sort(*names, "x", "won")
+    # floats are added up in one order, whatever that of the rows
+    ready = inside.sort(*names, "price", "won", "cluster").with_columns(
+        x=(pl.col("price") / (1 - pl.col("price"))).log()
+    )
+    levels = ready.group_by(*names, "x", "won", maintain_order=True).agg(pl.col("weight").sum())
     groups = levels.select(names).unique(maintain_order=True)
     fitted = _fitted(levels, names, groups.with_columns(a=pl.lit(0.0), b=pl.lit(1.0), step=pl.lit(1.0)))
     good = fitted.filter(pl.col("step").abs() < CLOSE, pl.col("b").abs() < STEEPEST, pl.col("det") > 0)
@@ -70,12 +73,12 @@ def _errors(ready: pl.DataFrame, names: list[str], *, clustered: bool, confidenc
     miss = pl.col("won") - p
     fixed = [pl.col(name).first() for name in ("a", "b", "h00", "h01", "h11", "det")]
     if clustered:
-        rows = ready.group_by(*names, "cluster").agg(
-            *fixed, s0=(w * miss).sum(), s1=(w * miss * x).sum(), share=(w * p * (1 - p)).sum()
+        rows = (
+            ready.sort(*names, "cluster", "x", "won")
+            .group_by(*names, "cluster", maintain_order=True)
+            .agg(*fixed, s0=(w * miss).sum(), s1=(w * miss * x).sum(), share=(w * p * (1 - p)).sum())
         )
-        rows = rows.sort(*names, "cluster").with_columns(
-            m00=pl.col("s0") ** 2, m01=pl.col("s0") * pl.col("s1"), m11=pl.col("s1") ** 2, draw=1
-        )
+        rows = rows.with_columns(m00=pl.col("s0") ** 2, m01=pl.col("s0") * pl.col("s1"), m11=pl.col("s1") ** 2, draw=1)
     else:  # every forecast is a cluster of its own; those of one price and outcome are alike
         square = pl.col("weight_squares") * miss**2
         rows = ready.sort(*names, "x", "won").with_columns(

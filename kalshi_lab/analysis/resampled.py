@@ -47,8 +47,10 @@ def intervals(
         ]
     )
     value, several = _scores(sums.sum(axis=0, keepdims=True), len(places), np), _scores(drawn, len(places), np)
-    named = [(name, None, None) for name in ("brier", "skill", "ece", "base_rate")]
-    named += [("win_rate", *edge) for edge in edges]
+    named: list[tuple[str, float | None, float | None]] = [
+        (name, None, None) for name in ("brier", "skill", "ece", "base_rate")
+    ]
+    named += [("win_rate", low, high) for low, high in edges]
     rows = []
     for column, name in enumerate(named):
         known = several[:, column][np.isfinite(several[:, column])]

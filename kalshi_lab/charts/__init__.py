@@ -7,7 +7,7 @@ from kalshi_lab.charts.house import Picture
 from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.liquidity import impact, liquidity, slippage, timing
 from kalshi_lab.charts.markets import price_path, quotes
-from kalshi_lab.charts.results import reliability
+from kalshi_lab.charts.results import comparison, recalibration, reliability
 from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
 from kalshi_lab.charts.sizing import edge, kelly
@@ -18,6 +18,7 @@ __all__ = [
     "Picture",
     "bars",
     "book_path",
+    "comparison",
     "correlation",
     "depth",
     "edge",
@@ -34,6 +35,7 @@ __all__ = [
     "payoff",
     "price_path",
     "quotes",
+    "recalibration",
     "reliability",
     "returns",
     "scan",

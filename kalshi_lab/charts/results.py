@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kalshi_lab.charts.house import BLUE, CYCLE, INK, MUTED, Picture, canvas, counted, legend, literal, say
+from kalshi_lab.charts.house import BLUE, CYCLE, INK, MUTED, ORANGE, Picture, canvas, counted, legend, literal, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from kalshi_lab.analysis.comparison import Comparison
+    from kalshi_lab.analysis.recalibration import Recalibration
     from kalshi_lab.analysis.result import Calibration
 
 GROUPS_SHOWN, TELLING = 5, 20
@@ -90,3 +92,46 @@ def _group_lines(axes: Axes, result: Calibration) -> None:
 
 def _figure(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
+
+
+def comparison(result: Comparison) -> Picture:
+    """The mean loss of two forecasts, and their difference with its interval beside the line of no difference."""
+    with canvas(f"{result.first} against {result.second}", result.conclusion, columns=2, height=3.4, ratios=(1, 1)) as (
+        picture,
+        (left, right),
+    ):
+        if result.table.is_empty():
+            say(left, "no forecasts")
+            say(right, "no forecasts")
+            return picture
+        row = result.table.row(0, named=True)
+        names = [literal(name, 20) or "(empty)" for name in (result.first, result.second)]
+        left.barh([0, 1], [row["loss_first"], row["loss_second"]], color=[BLUE, MUTED], height=0.5)
+        left.set(xlabel=f"mean loss ({row['loss']})", ylim=(1.6, -0.6))
+        left.set_yticks([0, 1], names)
+        right.axvline(0, color=MUTED, linestyle="--", linewidth=1)
+        low, high = (row["difference"] if row[end] is None else row[end] for end in ("low", "high"))
+        right.plot([low, high], [0, 0], color=INK, linewidth=1.4)
+        right.plot([row["difference"]], [0], marker="o", color=BLUE, linestyle="")
+        right.set(xlabel="difference (below 0: the first is better)", yticks=[])
+    return picture
+
+
+def recalibration(result: Recalibration) -> Picture:
+    """The mended price over the price: on the diagonal nothing needs mending."""
+    title = f"Recalibration of {result.basis.many} ({result.method})"
+    with canvas(title, result.conclusion, height=4.6, ratios=(1,)) as (picture, (axes,)):
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="honest prices")
+        if result.curve.is_empty():
+            say(axes, "no forecasts")
+        else:
+            axes.plot(
+                result.curve["price"].to_list(), result.curve["recalibrated"].to_list(), color=BLUE, label="mended"
+            )
+            axes.scatter(
+                result.table["price"], result.table["recalibrated"], s=8, color=ORANGE, alpha=0.4, linewidth=0,
+                label="each, mended by other events", zorder=3,
+            )  # fmt: skip
+            legend(picture.figure, axes)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="price (dollars)", ylabel="mended (dollars)")
+    return picture

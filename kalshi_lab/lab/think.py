@@ -36,7 +36,7 @@ class AsyncThink(Verbs):
         weight: Weight = "contract-day",
         series: str | None = None,
     ) -> pl.DataFrame:
-        """Settled markets that the store knows: a row for each and each `horizon`, what was known that long before its end, and its outcome.
+        """Settled markets that the store knows: a row for each and each `horizon`, what one knew that long before its end, and its outcome.
 
         A market ends when it closes, or earlier, when it was determined or settled before: `decided_at` is `horizon` before that, and
         nothing later is in the row. Quotes are the newest of the kept quotes and of the candlesticks that had ended by then, the last

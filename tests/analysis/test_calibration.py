@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from kalshi_lab.analysis.calibration import asked, calibration
+from kalshi_lab.analysis.comparison import compare
+from kalshi_lab.analysis.recalibration import recalibrate
 from kalshi_lab.errors import UsageError
 from kalshi_lab.store import memory
 
@@ -297,3 +299,14 @@ def test_real_weather_markets_overprice_long_shots() -> None:
     assert (second["mean_price"], second["win_rate"]) == pytest.approx((0.149, 0.123), abs=5e-4)
     assert first["high"] < first["mean_price"]
     assert result.conclusion.startswith("prices of 0-30c win less often than they cost: long shots overpriced")
+    assert result.slope is not None
+    assert result.slope > 1, "prices are drawn towards even odds"
+    base = compare(frame, "mid_price_at_T", outcome="outcome", cluster="event")
+    assert base.table["loss_second"][0] == pytest.approx(0.174, abs=5e-4)
+    assert (base.difference or 0) < 0
+    assert (base.p_value or 1) < 0.001
+    mended = recalibrate(frame, price="mid_price_at_T", cluster="event")
+    assert (mended.against.difference or 0) < 0
+    assert (mended.against.p_value or 1) < 0.01
+    low = calibration(frame, price="mid_price_at_T", cluster="event").bootstrap(300).filter(pl.col("bin_low") == 0.0)
+    assert low["high"][0] < first["mean_price"]
