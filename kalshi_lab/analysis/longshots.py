@@ -100,9 +100,7 @@ class Question:
         marked = reduced.with_columns(reason=reason)
         left = marked.drop_nulls("reason").group_by("reason").agg(pl.col("n").sum()).sort("reason")
         good = marked.filter(pl.col("reason").is_null())
-        good = good.with_columns(
-            cluster=pl.col("cluster").cast(pl.String) if self.clustered else pl.lit(None, pl.String)
-        )
+        good = ratio.numbered(good) if self.clustered else good.with_columns(cluster=pl.lit(None, pl.UInt32))
         other = good.with_columns(price=MICRO - pl.col("price"), won=1 - pl.col("won"))
         both = pl.concat([good, other]).with_columns(banded("price", self.bands).alias("band")).drop_nulls("band")
         cost, won = pl.col("price") / MICRO, pl.col("won").cast(pl.Float64)

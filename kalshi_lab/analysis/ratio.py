@@ -22,6 +22,12 @@ def level(confidence: float) -> float:
     return confidence
 
 
+def numbered(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with numbers for clusters, in the order of their names: millions of them sort in a fraction of the time."""
+    names = rows["cluster"].cast(pl.String).drop_nulls().unique().sort()
+    return rows.with_columns(pl.col("cluster").cast(pl.String).cast(pl.Enum(names)).to_physical())
+
+
 def student(confidence: float, freedom: float) -> float:
     """The quantile t of Student's distribution with P(|T| < t) = confidence; the freedom may be a fraction of 1 or more.
 

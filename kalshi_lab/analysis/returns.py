@@ -191,9 +191,7 @@ class Question:
         marked = reduced.with_columns(reason=reason)
         left = marked.drop_nulls("reason").group_by("reason").agg(pl.col("n").sum()).sort("reason")
         good = marked.filter(pl.col("reason").is_null())
-        if not self.clustered:
-            good = good.with_columns(cluster=pl.lit(None, pl.String))
-        good = good.with_columns(cluster=pl.col("cluster").cast(pl.String))
+        good = ratio.numbered(good) if self.clustered else good.with_columns(cluster=pl.lit(None, pl.UInt32))
         held = pl.concat([self._of_role(good, role, taker) for role, taker in ROLES])
         unknown = int(good.filter(pl.col("taker_rate").is_null())["n"].sum()) if "fee" not in good.columns else 0
         excluded = dict(left.iter_rows()) | (
