@@ -27,22 +27,16 @@ QUALIFY row_number() OVER (PARTITION BY ticker ORDER BY time DESC) = 1
 LOOKED = """
 SELECT time, run_id, (
     SELECT count(*) FROM snapshots WHERE scope = $1 AND keyframe AND time >= date_trunc('day', $2::TIMESTAMPTZ)
-) AS keyframes, (
-    SELECT sum(changed)::BIGINT FROM snapshots
-    WHERE scope = $1 AND time >= (SELECT max(time) FROM snapshots WHERE scope = $1 AND keyframe)
-) AS kept
+) AS keyframes
 FROM snapshots WHERE scope = $1 ORDER BY time DESC LIMIT 1
 """
-# a day's changes, now and then and once it is over, lie together market by market: a quarter smaller, and read in less than half the time
+# a day's changes, once it is over, lie together market by market: a quarter smaller, and read in less than half the time
 COMPACT = """
 CREATE OR REPLACE TEMP TABLE over AS SELECT * FROM quotes WHERE scope = $1 AND time >= $2;
 DELETE FROM quotes WHERE scope = $1 AND time >= $2;
 INSERT INTO quotes SELECT * FROM over ORDER BY ticker, time;
 DROP TABLE over;
 """
-
-
-LOT = 250_000  # changes after which those of the day are put in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +71,7 @@ def keep(
     before = held[1] if held and held[0] == last else fetch(connection, LAST, [scope])
     now, gone = _here(before, look.quotes, _named(look.refused))
     changes = now if keyframe else _changed(before, now)
-    kept = looked[0]["kept"] if looked else 0
-    if looked and (keyframe or (kept + changes.height) // LOT > kept // LOT):
+    if looked and keyframe:
         _compact(connection, scope)
     stamp = {"time": pl.lit(time, pl.Datetime("us", "UTC")), "scope": pl.lit(scope)}
     writes.insert(connection, "quotes", pl.concat([changes, gone]).with_columns(**stamp).sort("ticker"))

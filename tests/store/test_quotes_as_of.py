@@ -133,23 +133,6 @@ def test_a_day_that_is_over_lies_market_by_market(store: Store) -> None:
     assert asyncio.run(work()) == over + now
 
 
-def test_a_long_day_is_put_in_order_now_and_then(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day of many changes lies market by market before it is over, and answers as it did."""
-    looks: list[Look] = [("one", min(bid, 1), {"A": bid, "B": bid, "C": 0}) for bid in range(4)]
-
-    def work(connection: Any) -> tuple[list[Any], list[str]]:
-        _, times = kept(connection, looks)
-        answers = [as_of(connection, time, None).select("ticker", "yes_bid").rows() for time in times]
-        return answers, [row[0] for row in connection.execute("SELECT ticker FROM quotes ORDER BY rowid").fetchall()]
-
-    plain, as_they_came = asyncio.run(store.write(work))
-    monkeypatch.setattr(quotes, "LOT", 4)
-    again, in_order = asyncio.run(store.write(work))
-    assert again == plain
-    assert in_order != as_they_came
-    assert sorted(in_order) == sorted(as_they_came)
-
-
 def test_a_clock_that_stands_still_orders_the_looks(store: Store) -> None:
     """Looks at one instant are kept in their order, a microsecond apart."""
     looks: list[Look] = [("one", 0, {"A": bid}) for bid in range(3)]
