@@ -39,9 +39,11 @@ SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Timeline(Result):
-    """One market over time, oldest first: time, bid, ask, mid and spread (dollars, null without a real quote), price of the last trade,
-    volume (contracts of the period, null where not known); `marks` are (time, kind, words), `pauses` (start, end).
-    """  # noqa: D205 - one sentence
+    """One market over time, oldest first.
+
+    Columns: time; bid, ask, mid and spread (Float64 dollars, null without a real quote); price of the last trade; volume (contracts of the
+    period, null where not known). `marks` are (time, kind, words), `pauses` (start, end).
+    """
 
     chart: ClassVar[str] = "timeline"
     ticker: str

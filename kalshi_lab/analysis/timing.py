@@ -15,19 +15,21 @@ from kalshi_lab.analysis.dependence import corrected
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.science import science
 from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.models.quote import priced_sql
 
 if TYPE_CHECKING:
     from kalshi_lab.analysis.engine import Engine
 
 # Reads `bars`: end_time, yes_bid_close, yes_ask_close, volume, one row for a market and period of 60 minutes.
-REDUCTION = """
+_REAL = priced_sql("yes_bid_close", "yes_ask_close")
+REDUCTION = f"""
 SELECT end_time, COUNT(*) AS bars,
-       SUM(CASE WHEN yes_bid_close > 0 AND yes_bid_close < yes_ask_close AND yes_ask_close < 1 THEN 1 ELSE 0 END) AS quoted,
-       SUM(CASE WHEN yes_bid_close > 0 AND yes_bid_close < yes_ask_close AND yes_ask_close < 1
+       SUM(CASE WHEN {_REAL} THEN 1 ELSE 0 END) AS quoted,
+       SUM(CASE WHEN {_REAL}
            THEN CAST(yes_ask_close AS DECIMAL(18, 6)) - CAST(yes_bid_close AS DECIMAL(18, 6)) ELSE 0 END) AS spread,
        SUM(CAST(volume AS DECIMAL(18, 2))) AS volume
 FROM bars GROUP BY end_time
-"""
+"""  # noqa: S608 - our own words
 NEEDED = ("end_time", "yes_bid_close", "yes_ask_close", "volume")
 FEWEST = 5
 SCHEMA = pl.Schema(
