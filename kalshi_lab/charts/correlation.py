@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kalshi_lab.charts.house import BLUE, CYCLE, MUTED, Picture, canvas, literal, say
+from kalshi_lab.charts.house import BLUE, CYCLE, GRID, MUTED, Picture, canvas, literal, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ SHOWN, NAMED, CURVES = 60, 25, 4
 
 
 def correlation(result: Correlation) -> Picture:
-    """A heat map of the pairs' correlations, those that are flagged framed; pairs that could not be tested stay blank.
+    """A heat map of the pairs' correlations, those that are flagged framed; pairs that could not be tested stay grey.
 
     Of more than 60 series, those in the strongest pairs are drawn.
     """
@@ -38,6 +38,7 @@ def correlation(result: Correlation) -> Picture:
         for a, b, r in result.table.select("a", "b", result.method).rows():
             if a in place and b in place and r is not None:
                 cells[place[a]][place[b]] = cells[place[b]][place[a]] = r
+        axes.set_facecolor(GRID)
         drawn = axes.imshow(cells, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
         _frames(axes, result.table.filter("flagged"), place)
         labels = [literal(name, 28) for name in names] if len(names) <= NAMED else []
