@@ -26,6 +26,7 @@ FROM forecasts GROUP BY cluster, price, other, won, CASE WHEN weight > 0 THEN 1 
 """
 LOSSES = ("brier", "log")
 BASE_RATE = "base rate"
+SMALLEST, LEAST = 1e-4, 1e-12  # a level below is not told apart from others, nor computed
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -59,7 +60,7 @@ class Comparison(Result):
         losses = f"{self.first} {row['loss_first']:.4f}, {self.second} {row['loss_second']:.4f} ({row['loss']})"
         if row["p_value"] is None:
             return f"{losses}; too few clusters to tell"
-        told = f"difference {row['difference']:+.4f}, {row['low']:+.4f} to {row['high']:+.4f}, p {row['p_value']:.3g}"
+        told = f"difference {row['difference']:+.4f}, {row['low']:+.4f} to {row['high']:+.4f}, {_level(row['p_value'])}"
         if row["p_value"] >= 1 - self.confidence:
             return f"{losses}; no difference that chance would not make ({told})"
         return f"{losses}; {self.first if row['difference'] < 0 else self.second} is better ({told})"
@@ -186,8 +187,12 @@ def _tested(
     return pl.DataFrame([line], schema=schema, orient="row")
 
 
+def _level(p: float) -> str:
+    return f"p {p:.3g}" if p >= SMALLEST else f"p below {SMALLEST:g}"
+
+
 def two_sided(statistic: float, freedom: float) -> float:
-    """P(|T| > |statistic|) of Student's distribution: the level whose quantile the statistic is, by bisection of `ratio.student`."""
+    """P(|T| > |statistic|) of Student's distribution: the level whose quantile the statistic is, by bisection of `ratio.student`; LEAST or more."""
     if not math.isfinite(statistic):
         raise UsageError("a test statistic that is no number")
     low, high = 0.0, 1.0  # of the confidence
@@ -197,4 +202,4 @@ def two_sided(statistic: float, freedom: float) -> float:
             low = middle
         else:
             high = middle
-    return 1 - (low + high) / 2
+    return max(1 - (low + high) / 2, LEAST)

@@ -126,7 +126,11 @@ def recalibration(result: Recalibration) -> Picture:
             say(axes, "no forecasts")
         else:
             axes.plot(
-                result.curve["price"].to_list(), result.curve["recalibrated"].to_list(), color=BLUE, label="mended"
+                result.curve["price"].to_list(),
+                result.curve["recalibrated"].to_list(),
+                color=BLUE,
+                zorder=4,
+                label="mended",
             )
             axes.scatter(
                 result.table["price"], result.table["recalibrated"], s=8, color=ORANGE, alpha=0.4, linewidth=0,

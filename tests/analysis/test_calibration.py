@@ -305,7 +305,7 @@ def test_real_weather_markets_overprice_long_shots() -> None:
     assert base.table["loss_second"][0] == pytest.approx(0.174, abs=5e-4)
     assert (base.difference or 0) < 0
     assert (base.p_value or 1) < 0.001
-    mended = recalibrate(frame, price="mid_price_at_T", cluster="event")
+    mended = recalibrate(frame, price="mid_price_at_T", cluster="event", method="logit")
     assert (mended.against.difference or 0) < 0
     assert (mended.against.p_value or 1) < 0.01
     low = calibration(frame, price="mid_price_at_T", cluster="event").bootstrap(300).filter(pl.col("bin_low") == 0.0)
