@@ -15,6 +15,7 @@ from kalshi_lab import __main__
 from kalshi_lab.errors import LabError
 from kalshi_lab.notebook import runs
 
+pytestmark = pytest.mark.timeout(300)  # a run of several notebooks
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT / "notebooks" / f"{name}.ipynb" for name in (*__main__.NOTEBOOKS, *__main__.SIGNED))
 
@@ -23,7 +24,7 @@ def run(*arguments: str, home: Path, **environment: str) -> subprocess.Completed
     """A command in a process of its own, with the store in `home`."""
     given = {**os.environ, "KALSHI_LAB_HOME": str(home), **environment}
     return subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=110, env=given, cwd=home
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=300, env=given, cwd=home
     )
 
 
@@ -121,6 +122,8 @@ def test_the_first_cell_of_the_readme_runs(tmp_path: Path) -> None:
     assert "yes" in done.stdout
 
 
+@pytest.mark.long
+@pytest.mark.timeout(400)
 def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
     """The README's blocks run one after the other, with a key in the environment as it tells, and print what they promise."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -18,6 +18,7 @@ APART = sorted(path.stem for path in runs.folder().glob("*.ipynb") if path.stem 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", APART)
 def test_a_notebook_ends_with_a_picture_and_a_conclusion(name: str, tmp_path: Path) -> None:
     """Run with nothing but a folder: offline on the sim, no error in it, pictures drawn, and the last cell says what was found."""
