@@ -192,7 +192,7 @@ def _level(p: float) -> str:
 
 
 def two_sided(statistic: float, freedom: float) -> float:
-    """P(|T| > |statistic|) of Student's distribution: the level whose quantile the statistic is, by bisection of `ratio.student`; LEAST or more."""
+    """P(|T| > |statistic|) of Student's distribution: the level whose quantile it is, by bisection of `ratio.student`; LEAST or more."""
     if not math.isfinite(statistic):
         raise UsageError("a test statistic that is no number")
     low, high = 0.0, 1.0  # of the confidence
