@@ -43,6 +43,10 @@ MARKETS = f"""
         LEFT JOIN series ON series.ticker = coalesce(events.series_ticker, split_part(results.event_ticker, '-', 1))
     )
 """  # noqa: S608 - our own words
+# The same without the fees, which need three tables more.
+OUTCOMES = """
+    SELECT ticker, coalesce(event_ticker, ticker) AS cluster, CASE result WHEN 'yes' THEN 1 WHEN 'no' THEN 0 END AS won FROM results
+"""
 SIDE = """CASE WHEN trades.is_block_trade THEN -1
                WHEN coalesce(trades.taker_outcome_side, trades.taker_side) = 'yes' THEN 1
                WHEN coalesce(trades.taker_outcome_side, trades.taker_side) = 'no' THEN 0 END"""
@@ -109,7 +113,9 @@ def from_store(fields: Sequence[str], which: Chosen, *, known: bool = False) -> 
     `known`: only trades with a price, a count and a time.
     """
     columns = ", ".join(f"{FIELDS[name]} AS {name}" for name in fields)
-    join = f"LEFT JOIN ({MARKETS}) AS known ON known.ticker = trades.ticker" if _OF_MARKETS & set(fields) else ""
+    join = (
+        f"LEFT JOIN ({_markets(fields)}) AS known ON known.ticker = trades.ticker" if _OF_MARKETS & set(fields) else ""
+    )
     return f"SELECT {columns} FROM trades {join} WHERE {which.where}{f' AND {KNOWN}' if known else ''}"  # noqa: S608 - our own words
 
 
@@ -125,10 +131,17 @@ _COMPACT_CHOSEN = {
 _COMPACT_KNOWN = "trades.price IS NOT NULL AND trades.size IS NOT NULL AND trades.time IS NOT NULL"
 
 
+def _markets(fields: Sequence[str]) -> str:
+    return MARKETS if {"taker_rate", "maker_rate"} & set(fields) else OUTCOMES
+
+
 def from_compact(fields: Sequence[str], which: Chosen, *, known: bool = False) -> str:
     """The same over the copy in whole numbers, for what is of all markets; a ticker is the market's number."""
     columns = ", ".join(f"{_COMPACT[name]} AS {name}" for name in fields)
-    named = f"SELECT market, known.* FROM tape.markets AS numbered LEFT JOIN ({MARKETS}) AS known ON known.ticker = numbered.ticker"  # noqa: S608
+    named = (  # our own words
+        "SELECT market, known.* EXCLUDE (ticker) FROM tape.markets AS numbered "
+        f"LEFT JOIN ({_markets(fields)}) AS known ON known.ticker = numbered.ticker"
+    )
     join = f"JOIN ({named}) AS known ON known.market = trades.market" if _OF_MARKETS & set(fields) else ""
     parts = [_COMPACT_CHOSEN[name].format(f"${place}") for place, name in enumerate(which.names, 1)]
     where = " AND ".join([*parts, *([_COMPACT_KNOWN] if known else [])]) or "true"
