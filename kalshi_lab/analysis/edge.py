@@ -63,11 +63,14 @@ def edge(
     price, fee, cost (price + fee), ev (probability - cost), all Float64 dollars a contract; return (ev / cost), confidence (how far your
     probability is from the market's, 1 from 20 cents on) Float64; size Float64 contracts at that price (null where not known);
     mutually_exclusive Boolean (null where not known). Formula: EV = p - P - fee, a fair bet having EV 0 (J. L. Kelly, 1956). Raises
-    UsageError for a missing column, a price or a probability outside [0, 1], and unknown fees.
+    UsageError for a missing column, a price or a probability outside [0, 1], a market with two rows, and unknown fees.
     """
     for name in NEEDED:
         if name not in markets.columns:
             raise unknown("column", name, markets.columns)
+    doubled = markets.height - markets["ticker"].n_unique()
+    if doubled:
+        raise UsageError(f"column 'ticker': {doubled:,} rows repeat a market", hint="Give one row for each market")
     rows = _ready(markets, _rates(markets, fees))
     known = rows.filter(pl.col("probability").is_not_null())
     real = known.filter("priced")

@@ -100,13 +100,16 @@ def _check(bets: pl.DataFrame, bankroll: float, fraction: float, most: float, lo
             raise UsageError(
                 f"column {name!r}: {wrong:,} rows hold nothing in [0, 1]", hint="Both are dollars a contract"
             )
+    odd = bets.filter(~pl.col("side").is_in(["yes", "no"]) | pl.col("side").is_null()).height
+    if odd:
+        raise UsageError(f"column 'side': {odd:,} rows are neither yes nor no", hint="Write them in small letters")
     free = bets.filter(pl.col("cost") <= 0).height
     if free:
         raise UsageError(f"column 'cost': {free:,} rows cost nothing", hint="A contract costs more than 0 dollars")
     doubled = bets.height - bets["ticker"].n_unique()
     if doubled:
         raise UsageError(f"column 'ticker': {doubled:,} rows repeat a market", hint="Give one side of each market")
-    for name, value, ok in (("bankroll", bankroll, bankroll > 0), ("fraction", fraction, 0 < fraction <= 1),
+    for name, value, ok in (("bankroll", bankroll, 0 < bankroll < math.inf), ("fraction", fraction, 0 < fraction <= 1),
                             ("most", most, 0 < most <= 1), ("lot", lot, lot >= SMALLEST)):  # fmt: skip
         if not ok:
             raise UsageError(

@@ -60,12 +60,14 @@ def movers(
     price, and a market that was not there has not moved. `over` says in words which time that is.
 
     Table: ticker String; mid_then, mid, change, spread Float64 dollars; volume Float64 contracts in between (null where not known);
-    since Datetime(us, UTC), when the later quote began (null where not known). Raises UsageError for a missing column.
+    since Datetime(us, UTC), when the later quote began (null where not known). Raises UsageError for a missing column, a market with two
+    rows, and prices outside [0, 1].
     """
     for frame in (then, now):
         for name in NEEDED:
             if name not in frame.columns:
                 raise unknown("column", name, frame.columns)
+        _check(frame)
     late, early = _quotes(now), _quotes(then)
     both = late.join(early, on="ticker", how="left", suffix="_then")
     excluded = {
@@ -85,6 +87,17 @@ def movers(
         excluded[f"beyond the first {top}"] = found.height - top
     basis = Basis(n=both.height, unit="market", weighting="each market counts once", horizon=over, excluded=excluded)
     return Movers(table=found if top is None else found.head(top), basis=basis)
+
+
+def _check(frame: pl.DataFrame) -> None:
+    """One row a market, with prices in dollars."""
+    doubled = frame.height - frame["ticker"].n_unique()
+    if doubled:
+        raise UsageError(f"column 'ticker': {doubled:,} rows repeat a market", hint="Give one quote of each market")
+    for name in ("yes_bid", "yes_ask"):
+        wrong = frame.filter(~micro(pl.col(name)).is_between(0, MICRO)).height
+        if wrong:
+            raise UsageError(f"column {name!r}: {wrong:,} rows hold no price in [0, 1]", hint="A price is dollars")
 
 
 def _quotes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -160,6 +173,8 @@ def metrics(path: pl.DataFrame, ticker: str, *, start: datetime, end: datetime) 
 def _standing(path: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
     """The quotes of the window with the seconds that each stood in it."""
     known = path.filter(pl.col("time") <= end).sort("time", maintain_order=True)
+    if "volume" in known.columns:
+        known = known.with_columns(pl.col("volume").forward_fill())
     before = known.filter(pl.col("time") < start).tail(1).with_columns(time=pl.lit(start, TIME))
     rows = pl.concat([before, known.filter(pl.col("time") >= start)]).unique("time", keep="last", maintain_order=True)
     volume = pl.col("volume").cast(pl.Float64) if "volume" in rows.columns else pl.lit(None, pl.Float64)

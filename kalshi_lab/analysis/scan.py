@@ -20,6 +20,7 @@ from kalshi_lab.analysis.category import guessed_category
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.models import quote
+from kalshi_lab.models.market import is_combo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,7 @@ def scan(
     profile: str = "raw",
     category: str | None = None,
     top: int | None = None,
+    combos: bool = False,
     trading: bool | None = None,
     low: Dollars | None = None,
     high: Dollars | None = None,
@@ -110,8 +112,9 @@ def scan(
     - "new": created, or where that is not known opened, `within` the last (24h); without a real quote only with `unpriced=True`.
 
     `profile` is raw, tradeable, liquid or early; `min_volume` (contracts in 24 hours), `max_spread` (dollars), `min_size` (contracts at
-    the best bid and ask together) and `max_age` (since creation) win over it. Only markets that are active and not past their close
-    count, and, but for new ones, only real quotes. `trading` is whether the exchange trades now, where that is known.
+    the best bid and ask together) and `max_age` (since creation) win over it. Combos are left out unless asked
+    for. Only markets that are active and not past their close count, and, but for new ones, only real quotes.
+    `trading` is whether the exchange trades now, where that is known.
 
     Table: ticker, event_ticker, category, title, yes_sub_title String; bid, ask, mid, spread Float64 dollars; volume_24h, open_interest
     Float64 contracts; created_time, open_time, ends Datetime(us, UTC); score Float64 of 0 to 1; reason String. Raises UsageError for a
@@ -122,11 +125,15 @@ def scan(
         "max_spread": max_spread, "min_size": min_size, "max_age": max_age,
     }  # fmt: skip
     kind, asked = _asked(kind, profile, {name: value for name, value in options.items() if value is not None})
+    if top is not None and top < 0:
+        raise UsageError(f"top={top} makes no sense", hint="Give 0 or more, or None for all")
     rows = _ready(markets, now)
     wanted = _category(category)
     verdicts = [*_gate(now, kind, asked), *_limits(asked, now), *_fits(kind, asked, now)]
     if wanted is not None:
         verdicts.insert(0, (pl.col("category") == wanted, f"not in {wanted}"))
+    if not combos:
+        verdicts.insert(0, (~pl.col("combo"), "combos"))
     kept, excluded = _sieved(rows, verdicts)
     found = kept.with_columns(_score(kind, asked, now).alias("score"), _reason(kind, now).alias("reason"))
     order = "ends" if kind == "expiring" else "created_time" if kind == "new" else "score"
@@ -184,7 +191,7 @@ def _ready(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
     for name in NEEDED:
         if name not in markets.columns:
             raise unknown("column", name, markets.columns)
-    texts = ("event_ticker", "title", "yes_sub_title", "category")
+    texts = ("event_ticker", "title", "yes_sub_title", "category", "mve_collection_ticker")
     counts = ("open_interest", "yes_bid_size", "yes_ask_size")
     absent = [pl.lit(None, pl.String).alias(name) for name in texts if name not in markets.columns]
     absent += [pl.lit(None, pl.Float64).alias(name) for name in counts if name not in markets.columns]
@@ -193,6 +200,7 @@ def _ready(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
         micro(pl.col("yes_bid")).alias("bid_micro"), micro(pl.col("yes_ask")).alias("ask_micro"),
         pl.col("volume_24h", *counts).cast(pl.Float64), quote.priced().alias("priced"),
         category=pl.coalesce("category", pl.col("ticker").map_elements(guessed_category, pl.String)),
+        combo=pl.struct("ticker", "mve_collection_ticker").map_elements(lambda row: is_combo(*row.values()), pl.Boolean),
     )  # fmt: skip
     wrong = rows.filter(~pl.col("bid_micro").is_between(0, MICRO) | ~pl.col("ask_micro").is_between(0, MICRO)).height
     if wrong:
@@ -210,8 +218,8 @@ def _ready(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 
 def micro(price: pl.Expr) -> pl.Expr:
-    """Dollars as whole millionths."""
-    return (price.cast(pl.Float64) * MICRO).round().cast(pl.Int64)
+    """Dollars as whole millionths; null where it is not a number."""
+    return (price.cast(pl.Float64) * MICRO).round().cast(pl.Int64, strict=False)
 
 
 def dollars(millionths: pl.Expr, each: int = MICRO) -> pl.Expr:

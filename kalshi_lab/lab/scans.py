@@ -28,6 +28,15 @@ APART = 0.20  # dollars between a market's price and your own probability that a
 DESCRIBED = """
 SELECT ticker, event_ticker, title, yes_sub_title, created_time, open_time, close_time FROM markets WHERE list_contains($1, ticker)
 """
+# A candlestick's volume is that of its interval, a quote's that of the market's life: only the latter can be subtracted. Once a market
+# has left its listing for good, its last quote stands no longer.
+QUOTED = """
+SELECT time, CASE WHEN NOT gone THEN yes_bid END AS yes_bid, CASE WHEN NOT gone THEN yes_ask END AS yes_ask, volume FROM quotes
+WHERE ticker = $1 AND (NOT gone OR time > (SELECT max(time) FROM quotes WHERE ticker = $1 AND NOT gone))
+UNION ALL
+SELECT end_time, yes_bid_close, yes_ask_close, CAST(NULL AS DECIMAL(18, 2)) FROM candlesticks WHERE ticker = $1
+ORDER BY time
+"""
 LOOKED = "SELECT coalesce(max(time) FILTER (WHERE time <= $1), min(time)) AS time FROM snapshots"
 
 
@@ -73,7 +82,7 @@ class AsyncScans(Verbs):
             self.kalshi.exchange.status(),
         )
         trading = status.exchange_active is True and status.trading_active is True
-        chosen = {"profile": profile, "category": wanted, "top": top, "trading": trading, **options}
+        chosen = {"profile": profile, "category": wanted, "top": top, "combos": combos, "trading": trading, **options}
         rows = found.with_columns(
             category=pl.col("ticker")
             .str.split("-")
@@ -110,11 +119,12 @@ class AsyncScans(Verbs):
     async def metrics(self, ticker: str, *, since: When = "7d", until: When | None = None) -> Metrics:
         """A market's spread, range, volatility and volume over a window, by the quotes and candlesticks that the store keeps.
 
-        See `kl.metrics` for the table. Raises UsageError where the store knows no quote of the market.
+        See `kl.metrics` for the table; the volume is known where at least two snapshots saw the market.
+        Raises UsageError where the store knows no quote of the market.
         """
         now = self.clock.now()
         start, end = moment(since, now=now), now if until is None else moment(until, now=now)
-        path = await queries.price_path(self.store, [ticker])
+        path = pl.DataFrame() if self.store.is_new else await self.store.read(QUOTED, [ticker])
         if path.is_empty():
             raise UsageError(
                 f"the store knows no quote of {ticker}",

@@ -94,7 +94,7 @@ class AsyncSizing(Verbs):
         series: dict[str, Series] = {one.ticker: one async for one in self.kalshi.series.list()}
         now = self.clock.now()
         fees = {}
-        for ticker, name in rows.select("ticker", "event_ticker").iter_rows():
+        for ticker, name, waived in rows.select("ticker", "event_ticker", "fee_waiver_expiration_time").iter_rows():
             event = events.get(name)
             of: Any = series.get(event.series_ticker or "") if event else None
             if of is None:
@@ -102,7 +102,7 @@ class AsyncSizing(Verbs):
                     f"the fees of {ticker} are not known: its series is not listed", hint="kl.edge takes fees=..."
                 )
             kind, multiplier = FeeSchedule.of(of, event=event).terms(now)
-            fees[ticker] = FeeSchedule.of((kind, multiplier))
+            fees[ticker] = FeeSchedule.of((kind, 0 if waived is not None and now < waived else multiplier))
         return fees, {name: event.mutually_exclusive for name, event in events.items()}
 
 

@@ -46,6 +46,16 @@ def test_a_cent_is_not_more_than_a_cent() -> None:
     assert kl.movers(then, further, top=None).frame().height == len(cents)
 
 
+def test_looks_that_make_no_sense_are_refused() -> None:
+    """SCN-9: cents for dollars, and two rows of one market; what is no number is no quote."""
+    plain = quotes(A=(0.2, 0.22))
+    with pytest.raises(kl.UsageError, match="'yes_bid': 1 rows hold no price"):
+        kl.movers(plain, quotes(A=(20.0, 22.0)))
+    with pytest.raises(kl.UsageError, match="repeat a market"):
+        kl.movers(pl.concat([plain, plain]), plain)
+    assert kl.movers(plain, quotes(A=(float("nan"), 0.5))).basis.excluded["without a real quote now"] == 1
+
+
 def path(*rows: tuple[float, float | None, float | None, float]) -> pl.DataFrame:
     made = [(START + hour * HOUR, bid, ask, volume) for hour, bid, ask, volume in rows]
     schema: dict[str, Any] = {

@@ -90,6 +90,24 @@ def lab_metrics(moving: Exchange, home: Path, ticker: str) -> dict[str, float]:
         return lab.metrics(ticker).frame().row(0, named=True)
 
 
+def test_candlesticks_leave_the_volume_as_it_is(moving: Exchange, tmp_path: Path) -> None:
+    """MET-1: a candlestick's volume is that of its interval; the market's own is what two looks say, with or without them."""
+    with kl.Lab("sim", base_url=moving.url, home=tmp_path) as own:
+        with pytest.raises(kl.UsageError, match="knows no quote"):
+            own.metrics("KXNONE-1")
+        own.snapshot()
+        moving.advance(3 * 3600)
+        own.snapshot()
+        ticker = own.scan("high_volume", top=1).frame()["ticker"].item()
+        looks = own.table("quotes").filter(ticker=ticker).sort("time")["volume"]
+        before = own.metrics(ticker).frame()["volume"].item()
+        own.sync("candlesticks", tickers=ticker, interval="1h")
+        after = own.metrics(ticker).frame()
+    assert before > 0
+    assert before == pytest.approx(looks[-1] - looks[0])
+    assert after["volume"].item() == pytest.approx(before)
+
+
 def test_a_market_says_why_it_cannot_be_traded(lab: kl.Lab) -> None:
     """SCN-1: by the market and by the exchange."""
     ticker = lab.markets()["ticker"][0]

@@ -190,6 +190,24 @@ def test_questions_that_make_no_sense_are_refused() -> None:
         kl.scan(listing({}), "new", now=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
 
 
+def test_combos_are_left_out_unless_asked_for() -> None:
+    """SCN-7: by their collection or their ticker, also in a frame, and counted."""
+    rows = listing({}, {"ticker": "KXMVESPORTS-1"}, {}).with_columns(mve_collection_ticker=pl.Series([None, None, "C"]))
+    made = kl.scan(rows, "close_race", now=NOW)
+    assert made.frame()["ticker"].to_list() == ["M0"]
+    assert made.basis.excluded == {"combos": 2}
+    assert sorted(found(rows, "close_race", combos=True)) == ["KXMVESPORTS-1", "M0", "M2"]
+
+
+def test_what_is_no_number_is_no_price() -> None:
+    """Lesson 26: NaN is not known, so it is no quote; nothing is asked for with top=0, and top=-1 makes no sense."""
+    made = kl.scan(listing({"yes_bid": float("nan")}, {"yes_ask": float("nan")}, {}), "close_race", now=NOW)
+    assert made.basis.excluded == {"without a real quote": 2}
+    assert found(listing({}), "close_race", top=0) == []
+    with pytest.raises(kl.UsageError, match="top=-1"):
+        found(listing({}), "close_race", top=-1)
+
+
 def test_a_scan_says_what_it_rests_on() -> None:
     """SCN-1: n, when, and what was left out are in its words; the first `top` and how many more."""
     made = kl.scan(listing({}, {}, {"status": "closed"}), "close_race", now=NOW, top=1, trading=False)

@@ -68,3 +68,6 @@ def test_bad_frames_are_refused() -> None:
         kl.edge(markets((0.6, 0.48, 50.0)))
     with pytest.raises(kl.UsageError, match="1 markets have no fee schedule, the first M0"):
         kl.edge(markets((0.6, 0.48, 0.5)), fees={})
+    with pytest.raises(kl.UsageError, match="'ticker': 1 rows repeat"):
+        kl.edge(pl.concat([markets((0.6, 0.48, 0.5))] * 2))
+    assert kl.edge(markets((0.6, float("nan"), 0.5))).basis.excluded["without a real quote"] == 1

@@ -151,6 +151,7 @@ def test_questions_without_sense_are_refused() -> None:
         kl.kelly(bets(("A", 0.6, 0.5), ("B", 0.6, 0.5), event="E"), bankroll=100)
     for wrong in (
         {"bankroll": 0},
+        {"bankroll": math.inf},
         {"bankroll": 1, "fraction": 0},
         {"bankroll": 1, "most": 2},
         {"bankroll": 1, "lot": 0},
@@ -161,4 +162,6 @@ def test_questions_without_sense_are_refused() -> None:
         kl.kelly(bets(("A", 0.6, 50.0)), bankroll=100)
     with pytest.raises(kl.UsageError, match="repeat a market"):
         kl.kelly(bets(("A", 0.6, 0.5), ("A", 0.6, 0.5)), bankroll=100)
+    with pytest.raises(kl.UsageError, match="'side': 1 rows are neither"):
+        kl.kelly(bets(("A", 0.6, 0.5), side="YES"), bankroll=100)
     assert "stake nothing" in repr(kl.kelly(bets(), bankroll=100))

@@ -11,11 +11,12 @@ import pytest
 from scipy import stats
 
 import kalshi_lab as kl
+from kalshi_lab.lab.sizing import AsyncSizing
 from kalshi_lab.sim import Exchange, World, process
 from kalshi_lab.sim.world import microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PNG = b"\x89PNG"
@@ -49,6 +50,25 @@ def test_a_game_is_staked_on_as_one(running: Exchange, tmp_path: Path) -> None:
         assert staked.plot().png().startswith(PNG)
         with pytest.raises(kl.NotFound, match="KXNONE"):
             lab.edge({"KXNONE-1": 0.5})
+
+
+def test_a_waived_fee_is_none(running: Exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EDGE-1: while a market's fees are waived it costs its price alone, and its fee from then on."""
+    quoted = AsyncSizing._quoted
+
+    async def waived(self: AsyncSizing, own: Mapping[str, float]) -> pl.DataFrame:
+        until = pl.Series(
+            [self.clock.now() + timedelta(hours=hours) for hours in (1, -1)], dtype=pl.Datetime("us", "UTC")
+        )
+        return (await quoted(self, own)).sort("ticker").with_columns(fee_waiver_expiration_time=until)
+
+    monkeypatch.setattr(AsyncSizing, "_quoted", waived)
+    with kl.Lab("sim", base_url=running.url, home=tmp_path) as lab:
+        rows = lab.markets(series="KXNBAGAME").filter(pl.col("yes_bid") > 0.1, pl.col("yes_ask") < 0.9)
+        tickers = sorted(rows["ticker"].to_list())[:2]
+        table = lab.edge(dict.fromkeys(tickers, 0.99)).frame().sort("ticker")
+    assert table["fee"][0] == 0
+    assert table["fee"][1] > 0
 
 
 @pytest.mark.parametrize("many", [0, 1, 10_000])
