@@ -14,6 +14,8 @@ from kalshi_lab import calibration, compare, recalibrate
 from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.comparison import two_sided
 from kalshi_lab.errors import UsageError
+from kalshi_lab.sim.paths import STEPS
+from kalshi_lab.sim.world import World
 from tests.analysis.planted import forecasts
 
 if TYPE_CHECKING:
@@ -232,3 +234,32 @@ def test_their_pictures_take_any_name() -> None:
     for each in (compare(frame, "price", "_a $x$"), compare(frame.clear()), compare(frame.head(1)), recalibrate(frame)):
         assert each.plot().png().startswith(b"\x89PNG")
         assert math.isfinite(len(each._repr_html_()))
+
+
+def world_forecasts(seed: int, bias: float) -> pl.DataFrame:
+    """The middle of every quote of a world halfway through each event, and how it ended."""
+    world = World(seed, open_markets=300, history_days=20, longshot_bias=bias, maker_noise=0.0, maker_edge=0.002)
+    rows = np.arange(len(world.markets))
+    bid, ask = (side / 10_000 for side in world.quotes.best(rows, np.full(len(rows), STEPS // 2)))
+    frame = pl.DataFrame(
+        {
+            "bid": bid,
+            "ask": ask,
+            "paid": world.payouts / 10_000,
+            "event_ticker": world.markets.event[rows] + 10**6 * seed,
+        }
+    )
+    real = (pl.col("bid") > 0) & (pl.col("ask") < 1) & pl.col("paid").is_in([0.0, 1.0])
+    return frame.filter(real).select(
+        "event_ticker", price=(pl.col("bid") + pl.col("ask")) / 2, outcome=pl.col("paid") == 1
+    )
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_the_simulated_makers_bias_is_found(bias: float) -> None:
+    """CAL-1: from the quotes of whole worlds, on the exchange's own price grid, the slope is 1 / (1 - bias)."""
+    frame = pl.concat([world_forecasts(seed, bias) for seed in range(4)])
+    scores = calibration(frame, cluster="event_ticker").scores.row(0, named=True)
+    print(scores["n"], scores["clusters"], scores["slope"], scores["slope_low"], scores["slope_high"])
+    assert scores["slope_low"] < 1 / (1 - bias) < scores["slope_high"]
+    assert (scores["slope_low"] > 1.1) == (bias > 0)
