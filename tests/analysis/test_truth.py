@@ -60,10 +60,11 @@ def test_the_slope_is_the_planted_one(seeds: range, bias: float) -> None:
 def test_fifty_markets_to_an_event_deceive_only_the_naive(seeds: range) -> None:
     """Intervals that take markets for independent hold the truth far too seldom; clustered ones as often as they say."""
     planted = {"bias": 0.1, "events": 40, "markets": 50}
-    clustered, naive = measured(seeds, **planted), measured(seeds, cluster=None, **planted)
+    few = seeds[:100]
+    clustered, naive = measured(seeds, **planted), measured(few, cluster=None, **planted)
     truth = 0.0
     assert promised(held(clustered, "intercept", truth, seeds), seeds)
-    assert held(naive, "intercept", truth, seeds) < 0.75 * len(seeds)
+    assert held(naive, "intercept", truth, few) < 0.75 * len(few)
 
 
 @pytest.mark.parametrize("seeds", [FEW, ALL])
