@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from kalshi_lab import __main__
 from kalshi_lab.errors import LabError
@@ -36,11 +37,18 @@ def printed(executed: Path) -> str:
     return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """One run of the demo."""
-    home = tmp_path_factory.mktemp("demo")
-    return home, run("-m", "kalshi_lab", "demo", "--home", str(home), home=home)
+    """One run of the demo, also where several processes share the tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    home, said = shared / "demo", shared / "demo.json"
+    with FileLock(shared / "demo.lock"):
+        if not said.exists():
+            home.mkdir()
+            done = run("-m", "kalshi_lab", "demo", "--home", str(home), home=home)
+            said.write_text(json.dumps([done.returncode, done.stdout, done.stderr]), "utf-8")
+    return home, subprocess.CompletedProcess("demo", *json.loads(said.read_text("utf-8")))
 
 
 def test_the_demo_ends_well(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
