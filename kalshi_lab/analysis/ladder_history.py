@@ -44,6 +44,7 @@ SELECT chosen.*, ranked.period_end AS time, ranked.yes_bid, ranked.yes_ask
 FROM chosen LEFT JOIN ranked ON ranked.ticker = chosen.ticker AND ranked.place = 1
 ORDER BY chosen.ticker, ranked.period_end
 """
+QUESTIONS = {every: REDUCTION.format(period=period) for every, period in PERIODS.items()}
 
 
 def of_event(event: Event, **options: Any) -> Ladder:
@@ -63,8 +64,7 @@ def of_event(event: Event, **options: Any) -> Ladder:
 
 async def kept(store: Store, event: str, *, every: str, since: datetime | None, until: datetime | None) -> pl.DataFrame:
     """Every market of an event at the end of each period in which one of them changed; one question to the store."""
-    period = PERIODS[one_of("every", every, PERIODS)]
-    rows = await store.read(REDUCTION.format(period=period), [event])
+    rows = await store.read(QUESTIONS[one_of("every", every, QUESTIONS)], [event])
     if rows.is_empty():
         hint = 'Keep it first: lab.snapshot() or lab.sync("markets", ...)'
         raise UsageError(f"the store knows no event {event}", hint=hint)

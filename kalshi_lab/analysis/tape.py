@@ -138,10 +138,8 @@ def _markets(fields: Sequence[str]) -> str:
 def from_compact(fields: Sequence[str], which: Chosen, *, known: bool = False) -> str:
     """The same over the copy in whole numbers, for what is of all markets; a ticker is the market's number."""
     columns = ", ".join(f"{_COMPACT[name]} AS {name}" for name in fields)
-    named = (  # our own words
-        "SELECT market, known.* EXCLUDE (ticker) FROM tape.markets AS numbered "
-        f"LEFT JOIN ({_markets(fields)}) AS known ON known.ticker = numbered.ticker"
-    )
+    outcomes = f"LEFT JOIN ({_markets(fields)}) AS known ON known.ticker = numbered.ticker"
+    named = f"SELECT market, known.* EXCLUDE (ticker) FROM tape.markets AS numbered {outcomes}"  # noqa: S608 - our own words
     join = f"JOIN ({named}) AS known ON known.market = trades.market" if _OF_MARKETS & set(fields) else ""
     parts = [_COMPACT_CHOSEN[name].format(f"${place}") for place, name in enumerate(which.names, 1)]
     where = " AND ".join([*parts, *([_COMPACT_KNOWN] if known else [])]) or "true"

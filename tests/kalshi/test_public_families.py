@@ -375,7 +375,7 @@ def test_every_public_method_has_a_case_or_a_test_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("face", [kl.Kalshi, kl.AsyncKalshi])
-def test_a_client_is_opened_like_a_lab(face: type[kl.Kalshi] | type[kl.AsyncKalshi]) -> None:
+def test_a_client_is_opened_like_a_lab(face: type[kl.Kalshi | kl.AsyncKalshi]) -> None:
     """The environment comes first, as it does for a lab; settings and single options are not mixed, since one would win unseen."""
     assert face("demo").settings.environment == "demo"
     with pytest.raises(kl.UsageError, match="not both"):
