@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kalshi_lab.settings import Settings
 
 Place = tuple[str, str]
+CROWDED = 0.1  # seconds by which a request may be later on its way than those after it, where time is real
 
 
 class Budget:
@@ -31,9 +32,11 @@ class Budget:
     `learned` says that the host itself told how large they are.
     """
 
-    def __init__(self, read: tuple[float, float], write: tuple[float, float] | None, clock: Clock) -> None:
-        self.read = Limiter(*read, clock)
-        self.write = self.read if write is None else Limiter(*write, clock)
+    def __init__(
+        self, read: tuple[float, float], write: tuple[float, float] | None, clock: Clock, *, slack: float = 0.0
+    ) -> None:
+        self.read = Limiter(*read, clock, slack=slack)
+        self.write = self.read if write is None else Limiter(*write, clock, slack=slack)
         self.learned = False
         self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self._costs: dict[str, float] = {}
@@ -85,7 +88,7 @@ class Budget:
     @property
     def idle(self) -> bool:
         """Whether nobody uses it and both buckets are full, so that a new one would be the same."""
-        return not self.holders and all(bucket.tokens >= bucket.burst for bucket in (self.read, self.write))
+        return not self.holders and self.read.is_full and self.write.is_full
 
 
 _shared: dict[Place, Budget] = {}
@@ -105,7 +108,7 @@ def budget_of(host: Host, key_id: str, clock: Clock, holder: object, settings: S
             del _shared[place]
         budget = _shared.get((host.place, key))
         if budget is None:
-            budget = _shared[host.place, key] = Budget(host.read, host.write, clock)
+            budget = _shared[host.place, key] = Budget(host.read, host.write, clock, slack=CROWDED)
         elif settings.tier is not None and host.write is not None and not budget.learned:
             budget.read.adjust(*host.read)
             budget.write.adjust(*host.write)

@@ -42,17 +42,21 @@ class _Ticket:
 
 
 class Limiter:
-    """A bucket of `burst` tokens, refilled at `rate` a second: any T seconds grant at most rate * T + burst."""
+    """A bucket of `burst` tokens, refilled at `rate` a second: any T seconds grant at most rate * T + burst.
 
-    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
-        self._clock = clock
+    `slack` seconds of refill are left unspent of a full bucket: requests may arrive so much closer together than they left, and whoever
+    counts them where they arrive began to refill so much later.
+    """
+
+    def __init__(self, rate: float, burst: float, clock: Clock, *, slack: float = 0.0) -> None:
+        self._clock, self._slack = clock, slack
         self._base, self._burst = _sensible(rate, burst)
         self._lock = threading.Lock()
         self._queue: deque[_Ticket] = deque()
         self._number = 0
         self._factor = 1.0
         self._slowed = -math.inf
-        self._empty = clock.monotonic() - self._burst / self._base  # the time from which the bucket has been filling
+        self._empty = clock.monotonic() - self._full  # the time from which the bucket has been filling
 
     @property
     def rate(self) -> float:
@@ -69,6 +73,17 @@ class Limiter:
         """Tokens in the bucket; negative while callers wait."""
         with self._lock:
             return min(self._burst, (self._clock.monotonic() - self._empty) * self.rate)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds what a new one would."""
+        with self._lock:
+            return self._clock.monotonic() - self._empty >= self._full
+
+    @property
+    def _full(self) -> float:
+        """Seconds of refill that a full bucket may spend at once."""
+        return max(self._burst / self.rate - self._slack, 0.0)
 
     async def acquire(self, cost: float, *, until: float = math.inf) -> float:
         """Wait for `cost` tokens and take them; the seconds waited.
@@ -93,7 +108,7 @@ class Limiter:
         with self._lock:
             self._fits(cost)
             now = self._clock.monotonic()
-            self._empty = max(self._empty, now - self._burst / self.rate)
+            self._empty = max(self._empty, now - self._full)
             self._number += 1
             ticket = _Ticket(self._number, cost, self._empty, 0.0)
             self._place(ticket)
@@ -136,7 +151,7 @@ class Limiter:
             begun = next((ticket.before for ticket in self._queue if not ticket.gone), self._empty)
             tokens = (now - begun) * old
             self._base, self._burst = _sensible(rate, burst)
-            kept = begun if begun > now else now - min(self._burst, tokens) / self.rate
+            kept = begun if begun > now else now - min(self._full, tokens / self.rate)
             self._replan(-math.inf, kept)
 
     def penalize(self, *, sent: float, hold: float = 0.0) -> None:

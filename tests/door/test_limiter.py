@@ -183,3 +183,25 @@ def test_threads_and_loops_share_one_budget() -> None:
         thread.join()
     assert len(grants) == 24
     assert max(grants) - begun >= (24 * 5 - 10) / 400 - 1e-3
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.1])
+def test_requests_that_crowd_on_their_way_are_not_refused(late: float) -> None:
+    """RL-1: where the first request is later on its way than all after it, whoever counts arrivals still has a token for each."""
+    clock = FakeClock()
+    limiter = Limiter(200, 600, clock, slack=0.1)
+    sent = [asyncio.run(departure(limiter, clock)) for _ in range(300)]
+    arrived = [sent[0] + late, *(max(sent[0] + late, moment) for moment in sent[1:])]
+    held, last = 600.0, arrived[0]
+    for moment in arrived:
+        held, last = min(600.0, held + (moment - last) * 200), moment
+        held -= 10
+        assert held >= -1e-6
+    assert sent[-1] - sent[0] <= (300 * 10 - 600) / 200 + 0.1 + 1e-6, (
+        "and no more than a tenth of a second is given away"
+    )
+
+
+async def departure(limiter: Limiter, clock: FakeClock) -> float:
+    await limiter.acquire(10)
+    return clock.monotonic()

@@ -285,7 +285,8 @@ def test_exa_s_doors_share_ten_requests_a_second() -> None:
     settings = kl.Settings()
     doors = [Door(settings, host=exa(settings), key=KeyHeader("x-api-key", key)) for key in ("one", "two")]
     assert doors[0]._budget is doors[1]._budget
-    assert doors[0].state["rate"] == doors[0].state["tokens"] == doors[0].state["write_tokens"] == 10
+    assert doors[0].state["rate"] == 10
+    assert 9 <= doors[0].state["tokens"] <= doors[0].state["write_tokens"] <= 10
     assert doors[0]._budget.read is doors[0]._budget.write
     assert doors[0]._breaker is not doors[1]._breaker
     assert Door(settings)._budget is not doors[0]._budget
