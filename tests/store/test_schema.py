@@ -27,7 +27,9 @@ SQL = {
 }
 STAMPS = {"run_id": "VARCHAR", "seen_at": "TIMESTAMP WITH TIME ZONE"}
 KNOWN_BY_THE_LOAD = {"markets": {"series_ticker": "VARCHAR"}}
-COLUMNS = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
+COLUMNS = """
+SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position
+"""
 
 
 def columns(store: Store, table: str) -> dict[str, str]:
