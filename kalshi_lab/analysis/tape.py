@@ -125,6 +125,8 @@ _COMPACT = {name: f"trades.{name}" for name in ("time", "price", "size", "yes")}
 }
 _COMPACT["ticker"] = "trades.market"
 _COMPACT_CHOSEN = {
+    "tickers": "trades.market IN (SELECT market FROM tape.markets WHERE list_contains({}, ticker))",
+    "series": "trades.market IN (SELECT market FROM tape.markets WHERE starts_with(ticker, {} || '-'))",
     "start": "trades.time >= epoch_us({}::TIMESTAMPTZ)",
     "end": "trades.time < epoch_us({}::TIMESTAMPTZ)",
 }
@@ -136,7 +138,7 @@ def _markets(fields: Sequence[str]) -> str:
 
 
 def from_compact(fields: Sequence[str], which: Chosen, *, known: bool = False) -> str:
-    """The same over the copy in whole numbers, for what is of all markets; a ticker is the market's number."""
+    """The same over the copy in whole numbers, whose rows lie market by market; a ticker is the market's number."""
     columns = ", ".join(f"{_COMPACT[name]} AS {name}" for name in fields)
     outcomes = f"LEFT JOIN ({_markets(fields)}) AS known ON known.ticker = numbered.ticker"
     named = f"SELECT market, known.* EXCLUDE (ticker) FROM tape.markets AS numbered {outcomes}"  # noqa: S608 - our own words
@@ -144,6 +146,15 @@ def from_compact(fields: Sequence[str], which: Chosen, *, known: bool = False) -
     parts = [_COMPACT_CHOSEN[name].format(f"${place}") for place, name in enumerate(which.names, 1)]
     where = " AND ".join([*parts, *([_COMPACT_KNOWN] if known else [])]) or "true"
     return f"SELECT {columns} FROM tape.trades AS trades {join} WHERE {where}"  # noqa: S608 - our own words
+
+
+# One market's trades as the exchange would show them; the copy does not know their ids.
+ONE_MARKET = """
+SELECT time, CAST(price * CAST(0.000001 AS DECIMAL(7, 6)) AS DECIMAL(9, 6)) AS yes_price,
+       CAST(size * CAST(0.01 AS DECIMAL(3, 2)) AS DECIMAL(18, 2)) AS count,
+       CASE yes WHEN 1 THEN 'yes' WHEN 0 THEN 'no' END AS taker_outcome_side, coalesce(yes = -1, false) AS is_block_trade
+FROM ({tape}) AS tape ORDER BY time, yes_price, count, yes
+"""
 
 
 def unknown_in_store(which: Chosen) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -13,7 +14,7 @@ from kalshi_lab.analysis import longshots as longshots_of
 from kalshi_lab.analysis import returns as returns_of
 from kalshi_lab.analysis import spreads as spreads_of
 from kalshi_lab.analysis import volume as volume_of
-from kalshi_lab.analysis.tape import SEEN, chosen, edges, from_compact, from_store, unknown_in_store
+from kalshi_lab.analysis.tape import ONE_MARKET, SEEN, chosen, edges, from_compact, from_store, unknown_in_store
 from kalshi_lab.clock import When, between
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.connection import Connection
 
+ONE = ("time", "price", "size", "yes")
+# the market of every so many trades of the copy
+CUTS = "SELECT DISTINCT market FROM tape.trades WHERE rowid > 0 AND rowid % $1 = 0 AND market > 0 ORDER BY market"
 WINDOW = 4_000_000  # trades that bars are made of at once
 RETURNS = ("cluster", "price", "size", "yes", "won", "taker_rate", "maker_rate")
 
@@ -47,12 +51,17 @@ class AsyncTape(Verbs):
     ) -> pl.DataFrame:
         """The trades of one market in [start, end) that the store holds, oldest first.
 
-        Columns: ticker, created_time, yes_price (dollars), count (contracts), taker_outcome_side, is_block_trade, trade_id.
+        Columns: ticker, created_time Datetime(us, UTC), yes_price Float64 dollars, count Float64 contracts (`exact=True`: Decimal(9, 6) and
+        Decimal(18, 2)), taker_outcome_side (null in block trades), is_block_trade. Trades of one microsecond are in the order of prices.
         """
         which = self._chosen(ticker, None, start, end)
-        side = "coalesce(taker_outcome_side, taker_side) AS taker_outcome_side"
-        asked = f"SELECT ticker, created_time, yes_price, count, {side}, is_block_trade, trade_id FROM trades WHERE {which.where}"  # noqa: S608 - our own words
-        made = (await self.store.read(asked, which.parameters)).sort("created_time", "trade_id")
+        plain = from_store(ONE, which)
+        compact = f"{from_compact(ONE, which)} UNION ALL {plain} AND trades.rowid >= {{above}}"
+        made = await self.store.look(
+            quickest(lambda tape: ONE_MARKET.format(tape=tape), plain, compact, which.parameters)
+        )
+        times = pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        made = made.select(pl.lit(ticker).alias("ticker"), times.alias("created_time"), pl.exclude("time"))
         return made if exact else frames.floats(made)
 
     async def returns(
@@ -222,11 +231,43 @@ class AsyncBarStream:
         self._store = store
 
     async def __aiter__(self) -> AsyncIterator[pl.DataFrame]:
+        held = await self._store.look(self._by_market) if self.which.of_all else None
+        if held is not None:
+            names, frames_of_days = held
+            while frames_of_days:
+                made = frames_of_days.pop(0)
+                named = made.with_columns(ticker=names.gather(made["ticker"]))
+                yield await asyncio.to_thread(bars_of.finished, named)
+            return
         counted = await self._reduced(bars_of.by_day, ("time",), self.which)
         for start, end in bars_of.windows(counted, self.every, WINDOW):
             part = self.which.within(start, end)
             reduced = await self._reduced(lambda tape: bars_of.sql(self.every, tape), bars_of.FIELDS, part)
             yield await asyncio.to_thread(bars_of.finished, reduced)
+
+    def _by_market(self, connection: Connection) -> tuple[pl.Series, list[pl.DataFrame]] | None:
+        """The markets' names, and the reduced bars by windows of days, made of the copy some markets at a time: each row is read once.
+
+        None where there is no copy of all trades.
+        """
+        state = fetch(connection, STATE)
+        if state.is_empty() or not state["all"][0]:
+            return None
+        given = self.which.parameters
+        times = from_compact(("time",), self.which, known=True)
+        ends = [
+            (round(start.timestamp() * 1e6), round(end.timestamp() * 1e6))
+            for start, end in bars_of.windows(fetch(connection, bars_of.by_day(times), given), self.every, WINDOW)
+        ]
+        names = fetch(connection, "SELECT ticker FROM tape.markets ORDER BY market")["ticker"]
+        tape, held = from_compact(bars_of.FIELDS, self.which, known=True), [list[pl.DataFrame]() for _ in ends]
+        cuts = fetch(connection, CUTS, [WINDOW])["market"].to_list()
+        for low, high in pairwise([0, *cuts, len(names)]):
+            some = f"{tape} AND trades.market >= {low} AND trades.market < {high}"
+            reduced = fetch(connection, bars_of.sql(self.every, some), given)
+            for parts, (start, end) in zip(held, ends, strict=True):
+                parts.append(reduced.filter(pl.col("bar") >= start, pl.col("bar") < end))
+        return names, [pl.concat(parts) for parts in held]
 
     async def _reduced(self, sql: Callable[[str], str], fields: Sequence[str], which: Chosen) -> pl.DataFrame:
         compact = from_compact(fields, which, known=True) if which.of_all else None

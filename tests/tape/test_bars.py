@@ -267,8 +267,19 @@ def test_bars_of_a_whole_store_come_by_days_and_are_the_same(tmp_path: Path, mon
     assert next(iter(verbs.BarStream(desk.stream_bars(every="1h")))).columns == made[0].columns
 
 
-def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_holds(tmp_path: Path) -> None:
-    """What was added since is read from the trades; after a prune everything is."""
+TAPE = """
+SELECT ticker, created_time, yes_price, count,
+       CASE WHEN NOT coalesce(is_block_trade, false) THEN taker_outcome_side END AS taker_outcome_side,
+       coalesce(is_block_trade, false) AS is_block_trade
+FROM trades WHERE ticker = $1 ORDER BY created_time, yes_price, count
+"""
+
+
+def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was added since is read from the trades; after a prune everything is; however many markets are read at a time."""
+    monkeypatch.setattr("kalshi_lab.lab.tape.WINDOW", 40)
     frame, _ = trades(7, bias=0.1, edge=0.01, events=8)
     early, late = frame.head(150), frame.tail(frame.height - 150)
     seen = pl.DataFrame({"ticker": ["A"], "time": [START], "yes_bid": [0.1], "yes_ask": [0.2]})
@@ -297,6 +308,10 @@ def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_hold
             strict=True,
         ):
             same(one, other)
+        for ticker in rows["ticker"].unique():
+            asked = asyncio.run(desk.store.read(TAPE, [ticker]))
+            assert asyncio.run(desk.tape(ticker, exact=True)).equals(asked, null_equal=True)
+            assert asked.height
 
     def state() -> list[tuple[int, bool]]:
         return asyncio.run(desk.store.read(STATE)).rows()
