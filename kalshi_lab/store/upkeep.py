@@ -133,8 +133,9 @@ class Upkeep(ABC):
     async def compact(self) -> int:
         """Keep trades once more in whole numbers, by market and time, and give how many: then questions over all of them are quick.
 
-        One market's tape, bars and the longshot curve of the whole store read it, and what was added since from the trades themselves. It takes a minute and
-        half a gigabyte for fifty million trades, and is made anew each time: after a large sync, or once a night. Others wait meanwhile.
+        One market's tape, bars and the longshot curve of the whole store read it, and what was added since from the trades themselves.
+        It takes a minute and half a gigabyte for fifty million trades, and is made anew each time: after a large sync, or once a night.
+        Others wait meanwhile.
         """
         from kalshi_lab.store.compact import compact
 
