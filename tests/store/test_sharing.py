@@ -159,8 +159,10 @@ def test_a_wait_ends_when_the_holder_lets_go(path: Path, child: Start) -> None:
     holder = child(HOLDS.format(path=str(path)))
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    threading.Timer(0.3, lambda: holder.communicate("\n")).start()
+    letting_go = threading.Timer(0.3, lambda: holder.communicate("\n"))
+    letting_go.start()
     asyncio.run(store.write(lambda connection: put(connection, "b")))
+    letting_go.join()
     assert count(store) == 2
 
 
