@@ -175,7 +175,7 @@ class Labelled:
 
     @property
     def parameters(self) -> list[Any]:
-        """What the placeholders stand for."""
+        """What its numbered parameters are."""
         return [name for name, _ in self.horizons] + ([self.series] if self.series is not None else [])
 
     @property

@@ -77,11 +77,6 @@ def total(parts: Iterable[Sums]) -> Sums:
     return sum(parts, Sums())
 
 
-def mean_price(sums: Sums) -> float | None:
-    """The weighted mean forecast, sum(w*f) / W; None without forecasts."""
-    return float(sums.price / sums.weight) if sums.weight else None
-
-
 def win_rate(sums: Sums) -> float | None:
     """The weighted share of forecasts whose event happened, sum(w*o) / W; None without forecasts."""
     return float(sums.won / sums.weight) if sums.weight else None

@@ -27,7 +27,6 @@ def test_brier_score_is_the_mean_squared_miss() -> None:
     """(0.2^2 + 0.5^2 + 0.1^2) / 3 for 0.8 yes, 0.5 no, 0.1 no."""
     sums = scores.Sums.of([Decimal("0.8"), Decimal("0.5"), Decimal("0.1")], [True, False, False])
     assert scores.brier(sums) == pytest.approx(0.3 / 3)
-    assert scores.mean_price(sums) == pytest.approx(1.4 / 3)
     assert scores.win_rate(sums) == 1 / 3
 
 

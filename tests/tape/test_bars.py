@@ -280,6 +280,7 @@ def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_hold
 ) -> None:
     """What was added since is read from the trades; after a prune everything is; however many markets are read at a time."""
     monkeypatch.setattr("kalshi_lab.lab.tape.WINDOW", 40)
+    monkeypatch.setattr("kalshi_lab.lab.tape.SPAN", 90)
     frame, _ = trades(7, bias=0.1, edge=0.01, events=8)
     early, late = frame.head(150), frame.tail(frame.height - 150)
     seen = pl.DataFrame({"ticker": ["A"], "time": [START], "yes_bid": [0.1], "yes_ask": [0.2]})
