@@ -16,6 +16,7 @@ from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.errors import OrderRejected, UsageError, one_of
 from kalshi_lab.fees import OrderFees
 from kalshi_lab.models import Orderbook
+from kalshi_lab.models.orderbook import taken
 
 if TYPE_CHECKING:
     from kalshi_lab.book import OrderBook
@@ -203,13 +204,10 @@ def _walked(
 ) -> Slippage:
     order = OrderFees(schedule, action=action) if schedule is not None else None
     filled, cost, rows = ZERO, ZERO, []
-    for price, size in levels:
-        taken = min(size, asked - filled)
-        if not taken:
-            break
-        filled, cost = filled + taken, cost + taken * price
-        fee = order.add(price, taken, at=at).net if order and 0 < price < 1 else None
-        rows.append((price, taken, filled, cost, fee, float(cost / filled)))
+    for price, size in taken(levels, asked):
+        filled, cost = filled + size, cost + size * price
+        fee = order.add(price, size, at=at).net if order and 0 < price < 1 else None
+        rows.append((price, size, filled, cost, fee, float(cost / filled)))
     horizon = "the book as it stands" if at is None else f"the book as it stands, fees as of {at}"
     words = "net of fees" if order else "before fees"
     return Slippage(

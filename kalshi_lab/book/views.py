@@ -15,6 +15,7 @@ from kalshi_lab.book import wire
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.models import Orderbook, quote
 from kalshi_lab.models.fields import milliseconds
+from kalshi_lab.models.orderbook import taken
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -206,15 +207,13 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
             raise UsageError(f"an order of {contracts!r} contracts", hint="Pass 0.01 or more, with at most 2 decimals")
         _side(side)
         buys = one_of("action", action, ("buy", "sell")) == "buy"
-        left, cost, prices = asked, Decimal(0), []
-        for price, size in self.asks(side) if buys else self.bids(side):
-            if not left:
-                break
-            taken = min(left, size)
-            left, cost = left - taken, cost + taken * price
-            prices.append(price)
-        best, worst = (prices[0], prices[-1]) if prices else (None, None)
-        return FillCost(side, action, asked, asked - left, cost, best, worst, len(prices))
+        fills = taken(self.asks(side) if buys else self.bids(side), asked)
+        filled, cost = (
+            sum((size for _, size in fills), Decimal(0)),
+            sum((price * size for price, size in fills), Decimal(0)),
+        )
+        best, worst = (fills[0][0], fills[-1][0]) if fills else (None, None)
+        return FillCost(side, action, asked, filled, cost, best, worst, len(fills))
 
     def orderbook(self) -> Orderbook:
         """The levels of this moment as an immutable `Orderbook`."""

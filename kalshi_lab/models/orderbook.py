@@ -83,3 +83,14 @@ class Orderbook:
 
 def _best_first(levels: Iterable[Sequence[str]]) -> tuple[Level, ...]:
     return tuple(sorted(((money.dollars(level[0]), money.contracts(level[1])) for level in levels), reverse=True))
+
+
+def taken(levels: Iterable[Level], contracts: Decimal) -> list[Level]:
+    """What an order of so many contracts takes of the levels, best first: (price, contracts) of each that it touches."""
+    left, found = contracts, []
+    for price, size in levels:
+        if not left:
+            break
+        found.append((price, min(left, size)))
+        left -= found[-1][1]
+    return found

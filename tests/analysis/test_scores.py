@@ -53,8 +53,8 @@ def test_skill_is_none_where_the_base_rate_is_certain(outcomes: list[bool]) -> N
 def test_scores_of_nothing_are_none() -> None:
     """No forecasts, no figures."""
     nothing = scores.Sums()
-    single = (scores.brier, scores.skill, scores.mean_price, scores.win_rate)
-    assert [score(nothing) for score in single] == [None] * 4
+    single = (scores.brier, scores.skill, scores.win_rate)
+    assert [score(nothing) for score in single] == [None] * 3
     assert scores.decomposition([]) is None
     assert scores.ece([nothing]) is None
     assert scores.log_score([]) is None
