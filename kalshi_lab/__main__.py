@@ -28,7 +28,7 @@ WHERE = ("sim", "demo", "prod")
 MARKETS = 5_000
 APART = 6 * 3600  # seconds between the two snapshots in the simulated world
 NOTEBOOKS = ("00_first_look", "01_calibration")
-SIGNED = ("02_live", "03_practice")  # need a key, which only the simulated exchange gives to everybody
+SIGNED = ("09_live", "10_practice")  # need a key, which only the simulated exchange gives to everybody
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -84,7 +84,7 @@ def test_the_notebooks_ran_to_their_conclusions(demo: tuple[Path, subprocess.Com
 
 def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """What it records in time lapse moves, has no gap, and holds the book that was live, level by level."""
-    said = printed(demo[0] / "02_live.ipynb")
+    said = printed(demo[0] / "09_live.ipynb")
     changes = re.search(r"([\d,]+) changes of [1-4] books were kept in \d+:\d\d:\d\d of its time, with no gap", said)
     assert changes is not None
     assert int(changes[1].replace(",", "")) > 50
@@ -93,7 +93,7 @@ def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.Com
 
 def test_the_practice_notebook_paid_what_was_computed(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """Computed and charged fees are the same to the last decimal, the balance agrees, and a refused write is shown."""
-    said = printed(demo[0] / "03_practice.ipynb")
+    said = printed(demo[0] / "10_practice.ipynb")
     assert "TradingOff: create_order_v2 writes" in said
     assert "exactly that" in said
     assert re.search(r"Fee computed (\d\.\d+), fee charged \1: they differ by 0\.0+ dollars, as it must be", said)
@@ -103,7 +103,7 @@ def test_the_practice_notebook_paid_what_was_computed(demo: tuple[Path, subproce
 def test_the_practice_notebook_refuses_real_money(tmp_path: Path, environment: str) -> None:
     """Anywhere but in sim and demo it stops before it has a lab, and says why."""
     with pytest.raises(LabError, match=f"does not trade on {environment}.*There it would be real money"):
-        runs.run("03_practice", tmp_path, {"environment": environment, "home": str(tmp_path)}, progress=False)
+        runs.run("10_practice", tmp_path, {"environment": environment, "home": str(tmp_path)}, progress=False)
     assert not list(tmp_path.glob("*.duckdb"))
 
 
