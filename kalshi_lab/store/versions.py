@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 TABLES = (
-    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "coverage", "events", "gaps", "imported", "ledger", "lifecycle",
-    "markets", "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series", "snapshots", "theses", "thesis_markets",
-    "ticks", "trades",
+    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events", "gaps", "imported", "ledger",
+    "lifecycle", "markets", "paid_answers", "paid_runs", "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series",
+    "snapshots", "spend", "theses", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -27,6 +27,10 @@ SCHEMAS = (
     "pruned.sql",
     "coverage.sql",
     "compact.sql",
+    "exa.sql",
+    "theses.sql",
+    "news.sql",
+    "predictions.sql",
 )  # version by version; a file once released is not changed any more
 
 

@@ -1,0 +1,1 @@
+-- News: articles, the markets that they concern, and what they say of YES.

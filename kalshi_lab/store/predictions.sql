@@ -1,0 +1,1 @@
+-- Predictions of the research agent, and what they rest on.

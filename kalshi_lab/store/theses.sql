@@ -1,0 +1,1 @@
+-- Theses: what is thought and why, version by version.
