@@ -24,7 +24,7 @@ LabError
 │   ├─ DiskFull
 │   └─ SchemaDrift                    too many rows could not be read
 ├─ UsageError (ValueError)            bad input, refused before anything was sent or written
-├─ BudgetExceeded(.request_id .code)
+├─ BudgetExceeded(.cost .left .request_id .code)
 └─ TradingError
     ├─ TradingOff
     ├─ OrderRejected
@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from decimal import Decimal
 
 
 class LabError(Exception):
@@ -201,10 +202,16 @@ class UsageError(LabError, ValueError):
 
 
 class BudgetExceeded(LabError):
-    """It would cost more than what is left of the budget; where a host said so, `request_id` names the request and `code` is its word."""
+    """It would cost more than what is left of the budget.
+
+    `cost` is what it would have cost at worst and `left` what there was, in dollars, None where a host refused without saying so: then
+    `request_id` names the request and `code` is its word.
+    """
 
     request_id: str = ""
     code: str = ""
+    cost: Decimal | None = None
+    left: Decimal | None = None
 
 
 class TradingError(LabError):
