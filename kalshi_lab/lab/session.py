@@ -25,6 +25,7 @@ from kalshi_lab.lab.look import AsyncLook, Look
 from kalshi_lab.lab.scans import AsyncScans, Scans
 from kalshi_lab.lab.sizing import AsyncSizing, Sizing
 from kalshi_lab.lab.tape import AsyncTape, Tape
+from kalshi_lab.lab.theses import AsyncTheses, Theses
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings, chosen
@@ -46,6 +47,7 @@ class AsyncLab(
     AsyncKeep,
     AsyncAsk,
     AsyncThink,
+    AsyncTheses,
     AsyncLadders,
     AsyncTape,
     AsyncScans,
@@ -160,7 +162,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Ladders, Tape, Scans, Sizing, Costs, Session):
+class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

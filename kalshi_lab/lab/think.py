@@ -1,4 +1,4 @@
-"""Analyses over the store, and theses."""
+"""Calibration over the store: outcome-labelled forecasts, and how often they came true."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from kalshi_lab.analysis import calibration as calibrations
 from kalshi_lab.analysis.labelled import WEIGHTS, Labelled, labelled
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
-from kalshi_lab.research import thesis as research
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
     from decimal import Decimal
 
     import polars as pl
 
     from kalshi_lab.analysis.result import Calibration
-    from kalshi_lab.research import Thesis
 
 Price = Literal["mid", "last", "executable"]
 Weight = Literal["contract-day", "trade", "dollar"]
 
 
 class AsyncThink(Verbs):
-    """Think: analyses and theses."""
+    """Think: forecasts and calibration."""
 
     async def forecasts(
         self,
@@ -77,31 +75,9 @@ class AsyncThink(Verbs):
         reduced = await self.store.read(question.sql(chosen.reduced(question.by)), chosen.parameters)
         return await asyncio.to_thread(question.result, reduced)
 
-    async def thesis(
-        self,
-        name: str,
-        *,
-        tickers: str | Iterable[str] | None = None,
-        probability: float | str | Decimal | Mapping[str, float | str | Decimal] | None = None,
-        because: str = "",
-        status: str | None = None,
-    ) -> Thesis:
-        """Write a thesis down, or look at one: with tickers and a probability of YES it is kept with the prices of this moment.
-
-        With the name alone it is shown as it stands, and resolved from the exchange's own results once they are there.
-        """
-        chosen: dict[str, Any] = {"tickers": tickers, "probability": probability, "because": because, "status": status}
-        return await research.thesis(self.kalshi, self.store, self.clock, name, **chosen)
-
-    async def theses(self) -> pl.DataFrame:
-        """All theses at their latest version, a row for each market: your probability, the price then, the result, Brier scores."""
-        return await research.theses(self.store)
-
 
 class Think(Facade):
     """The blocking face of `AsyncThink`."""
 
     forecasts = blocking(AsyncThink.forecasts)
     calibration = blocking(AsyncThink.calibration)
-    thesis = blocking(AsyncThink.thesis)
-    theses = blocking(AsyncThink.theses)

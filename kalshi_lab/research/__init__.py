@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kalshi_lab.research.record import Thesis, ThesisMarket
-from kalshi_lab.research.scoring import Score
+from kalshi_lab.research.thesis import Score, Thesis, ThesisMarket
 
 __all__ = ["Score", "Thesis", "ThesisMarket"]

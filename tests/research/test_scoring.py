@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from kalshi_lab.research import ThesisMarket, scoring
+from kalshi_lab.research import ThesisMarket
+from kalshi_lab.research.thesis import scoring
 
 D = Decimal
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -19,7 +19,7 @@ from kalshi_lab.ingest import SyncResult
 from kalshi_lab.kalshi.checks import KeyCheck
 from kalshi_lab.models.fields import Record, columns
 from kalshi_lab.notebook import report
-from kalshi_lab.research.record import Thesis, ThesisMarket
+from kalshi_lab.research.thesis.record import Thesis, ThesisMarket
 from tests.demo.test_runs import notebook
 from tests.security.guards_of_contents import HOSTILE, Tags
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from kalshi_lab import frames
 from kalshi_lab.models import quote
-from kalshi_lab.research import card, scoring
+from kalshi_lab.research.thesis import card, scoring
 
 if TYPE_CHECKING:
     from datetime import datetime

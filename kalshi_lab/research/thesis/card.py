@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from kalshi_lab import markup
 from kalshi_lab.models import quote
-from kalshi_lab.research.scoring import plain
+from kalshi_lab.research.thesis.scoring import plain
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     import polars as pl
 
-    from kalshi_lab.research.record import Thesis, ThesisMarket
+    from kalshi_lab.research.thesis.record import Thesis, ThesisMarket
 
 HEADER = ("ticker", "market", "your p", "bid / ask then", "edge then", "bid / ask now", "result", "Brier: you / market")
 PICTURES = 4

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab import frames
-from kalshi_lab.research.record import Thesis, ThesisMarket
+from kalshi_lab.research.thesis.record import Thesis, ThesisMarket
 from kalshi_lab.store import writes
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.kalshi import params
-from kalshi_lab.research import lookup, versions
-from kalshi_lab.research.record import Thesis, ThesisMarket, is_decided
-from kalshi_lab.research.scoring import Probability
-from kalshi_lab.research.scoring import probability as checked
+from kalshi_lab.research.thesis import lookup, versions
+from kalshi_lab.research.thesis.record import Thesis, ThesisMarket, is_decided
+from kalshi_lab.research.thesis.scoring import Probability
+from kalshi_lab.research.thesis.scoring import probability as checked
 
 if TYPE_CHECKING:
     from datetime import datetime

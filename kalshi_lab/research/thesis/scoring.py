@@ -16,7 +16,7 @@ from kalshi_lab.models import quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kalshi_lab.research.record import ThesisMarket
+    from kalshi_lab.research.thesis.record import ThesisMarket
 
 Probability = float | str | Decimal
 PRECISION = Decimal("0.000001")

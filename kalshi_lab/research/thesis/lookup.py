@@ -12,7 +12,7 @@ import polars as pl
 from kalshi_lab.errors import LabError
 from kalshi_lab.kalshi.markets import BATCH
 from kalshi_lab.models import quote
-from kalshi_lab.research.record import PATH, Thesis, ThesisMarket
+from kalshi_lab.research.thesis.record import PATH, Thesis, ThesisMarket
 from kalshi_lab.store import queries
 
 if TYPE_CHECKING:
