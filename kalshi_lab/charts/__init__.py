@@ -12,6 +12,7 @@ from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
 from kalshi_lab.charts.sizing import edge, kelly
 from kalshi_lab.charts.tape import bars, longshots, returns, size_effects, spreads, volume_profile
+from kalshi_lab.charts.theses import thesis, track_record
 from kalshi_lab.charts.timeline import timeline
 
 __all__ = [
@@ -43,7 +44,9 @@ __all__ = [
     "slippage",
     "spreads",
     "stats",
+    "thesis",
     "timeline",
     "timing",
+    "track_record",
     "volume_profile",
 ]

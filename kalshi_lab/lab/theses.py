@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
+from kalshi_lab.research.thesis import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from kalshi_lab.research import Thesis
+    from kalshi_lab.research.thesis import Thesis, TrackRecord
 
 
 class AsyncTheses(Verbs):
@@ -28,17 +29,41 @@ class AsyncTheses(Verbs):
         probability: float | str | Decimal | Mapping[str, float | str | Decimal] | None = None,
         because: str = "",
         status: str | None = None,
+        claim: str | None = None,
+        confidence: float | str | Decimal | None = None,
+        bull: str | None = None,
+        bear: str | None = None,
+        assumptions: Iterable[str] | None = None,
+        invalidation: Iterable[str] | None = None,
+        evidence: Iterable[Mapping[str, Any]] | None = None,
+        note: str | None = None,
     ) -> Thesis:
-        """Write a thesis down, or look at one: with tickers and a probability of YES it is kept with the prices of this moment.
+        """Write a thesis down, change it, or look at one: with tickers and a probability of YES it is kept with the prices of this moment.
 
-        With the name alone it is shown as it stands, and resolved from the exchange's own results once they are there.
+        With the name alone (or as much of it as no other has) it is shown as it stands, and resolved from the exchange's own results once
+        they are there. A new thesis needs tickers, probability (one, or one for each ticker) and because; later every word can be changed
+        by itself, and each change is a version: nothing is overwritten. status: "draft", "active" or "abandoned". `bull` is the case for
+        your claim, `bear` the case against it. `invalidation`: what would change your mind: "price KXA-1 < 0.2", "series KXHIGHNY > 90",
+        "after 2026-12-01" are checked exactly, other words give a hint where evidence has them. `evidence`: mappings with url or title,
+        and passage, published, stance ("yes", "no", "neutral": which outcome it speaks for), relevance, ticker.
+        Raises UsageError for what cannot be: see `kalshi_lab.research.thesis.thesis`.
         """
         chosen: dict[str, Any] = {"tickers": tickers, "probability": probability, "because": because, "status": status}
-        return await research.thesis(self.kalshi, self.store, self.clock, name, **chosen)
+        words: dict[str, Any] = {"claim": claim, "confidence": confidence, "bull": bull, "bear": bear, "note": note}
+        lists: dict[str, Any] = {"assumptions": assumptions, "invalidation": invalidation, "evidence": evidence}
+        return await research.thesis(self.kalshi, self.store, self.clock, name, **chosen, **words, **lists)
 
     async def theses(self) -> pl.DataFrame:
         """All theses at their latest version, a row for each market: your probability, the price then, the result, Brier scores."""
         return await research.theses(self.store)
+
+    async def track_record(self) -> TrackRecord:
+        """How all theses did against the market: what each said first, and on average while it was active; calibration and skill.
+
+        Those that are active are looked at first. See `kalshi_lab.research.thesis.track_record` for the table and what counts; below 30
+        events it says that nothing can be concluded.
+        """
+        return await track.looked(self.kalshi, self.store, self.clock)
 
 
 class Theses(Facade):
@@ -46,3 +71,4 @@ class Theses(Facade):
 
     thesis = blocking(AsyncTheses.thesis)
     theses = blocking(AsyncTheses.theses)
+    track_record = blocking(AsyncTheses.track_record)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TABLES = (
     "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events", "gaps", "imported", "ledger",
     "lifecycle", "markets", "paid_answers", "paid_runs", "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series",
-    "snapshots", "spend", "theses", "thesis_markets", "ticks", "trades",
+    "snapshots", "spend", "theses", "thesis_evidence", "thesis_markets", "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",

@@ -13,10 +13,11 @@ from kalshi_lab.errors import LabError
 from kalshi_lab.kalshi.markets import BATCH
 from kalshi_lab.models import quote
 from kalshi_lab.research.thesis.record import PATH, Thesis, ThesisMarket
-from kalshi_lab.store import queries
+from kalshi_lab.store import queries, writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.kalshi.pages import AsyncPages
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BEFORE = timedelta(days=7)
 HOURLY = timedelta(days=90)  # beyond that a path is drawn from days
+BAR = ("ticker", "interval_minutes", "end_time")
 CHARTED = 4  # markets whose candlesticks are fetched
 
 
@@ -57,20 +59,18 @@ async def path(
     from the opening of a market where that is later.
     """
     start = thesis.created_at - BEFORE
-    kept = await queries.price_path(store, [market.ticker for market in thesis.markets])
+    held = await kept(store, thesis.tickers)
     first = thesis.markets[:CHARTED]
     sinces = [min(max(start, opened.get(market.ticker, start)), until - timedelta(hours=1)) for market in first]
     answers = await asyncio.gather(
         *(_bars(kalshi, market, since, until) for market, since in zip(first, sinces, strict=True))
     )
-    parts = [_path(kept, "time", "yes_bid", "yes_ask", "price")]
-    parts += [
-        _path(bars, "end_time", "yes_bid_close", "yes_ask_close", "price_close")
-        for bars, _ in answers
-        if bars is not None
-    ]
+    bars = [found for found, _ in answers if found is not None]
+    await _keep(store, bars, until)
     whole = (
-        pl.concat(parts)
+        pl.concat(
+            [held, *(_path(found, "end_time", "yes_bid_close", "yes_ask_close", "price_close") for found in bars)]
+        )
         .unique(subset=["ticker", "time"], keep="first")
         .filter(pl.col("time") >= start)
         .sort("ticker", "time")
@@ -81,6 +81,28 @@ async def path(
         for m, (_, why) in zip(first, answers, strict=True)
         if m.ticker not in drawn
     ]
+
+
+async def kept(store: Store, tickers: Sequence[str]) -> pl.DataFrame:
+    """What the store has of the prices of some markets, with the columns of a path."""
+    return _path(await queries.price_path(store, list(tickers)), "time", "yes_bid", "yes_ask", "price")
+
+
+def real(bid: Decimal | None, ask: Decimal | None) -> tuple[float | None, float | None]:
+    """A quote for a path: null where it is none."""
+    if bid is None or ask is None or not quote.is_priced(bid, ask):
+        return None, None
+    return float(bid), float(ask)
+
+
+async def _keep(store: Store, found: Sequence[pl.DataFrame], until: datetime) -> None:
+    """Keep what was looked up, so that what the market said stays known; a candlestick that is not over yet is left."""
+    over = [bars.filter(pl.col("end_time") <= until) for bars in found]
+    rows = [bars for bars in over if bars.height]
+    if rows:
+        await store.write(
+            lambda connection: writes.insert_new(connection, "candlesticks", BAR, pl.concat(rows, how="diagonal"))
+        )
 
 
 async def _bars(
