@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         UnexpectedRedirect,
         UsageError,
     )
+    from kalshi_lab.exa import AsyncExa, Exa
     from kalshi_lab.explanations import explain
     from kalshi_lab.fees import FeeSchedule, OrderFees, fee
     from kalshi_lab.frames import of as frame
@@ -133,6 +134,7 @@ _PLACES = {
     "ingest.collector": ("AsyncCollector", "Collector"),
     "ingest.recorder": ("AsyncRecording", "Recording"),
     "ingest.replay": ("AsyncReplay", "Replay"),
+    "exa": ("AsyncExa", "Exa"),
     "kalshi": ("AsyncKalshi", "AsyncPages", "Kalshi", "Pages"),
     "kalshi.live": ("Stream",),
     "kalshi.notices": ("Disconnected", "Gap", "Missed", "Reconnected"),
@@ -150,6 +152,7 @@ _HOME = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
     "Arbitrage",
     "AsyncCollector",
+    "AsyncExa",
     "AsyncKalshi",
     "AsyncLab",
     "AsyncPages",
@@ -178,6 +181,7 @@ __all__ = [
     "DiskFull",
     "Edge",
     "Event",
+    "Exa",
     "ExchangeStatus",
     "FeeSchedule",
     "Forbidden",

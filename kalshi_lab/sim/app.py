@@ -19,6 +19,8 @@ from kalshi_lab.sim.delivery import SMALL, Wire, as_json, compressed, damaged
 from kalshi_lab.sim.desk.calls import Call, Reply, Signed
 from kalshi_lab.sim.desk.desk import Desk
 from kalshi_lab.sim.desk.keys import Caller
+from kalshi_lab.sim.exa import PREFIX as EXA
+from kalshi_lab.sim.exa import Service
 from kalshi_lab.sim.faults import MAINTENANCE, Fault, Switchboard, error_body
 from kalshi_lab.sim.feed.feed import Feed
 from kalshi_lab.sim.feed.socket import Socket
@@ -88,10 +90,13 @@ class Application:
         self.routes = [*routes(api), *reference.routes(api, combos), *self.desk.routes()]
         self.routes += talks.routes(self.desk.venue, combos)
         self.faults, self.wire = Switchboard(), Wire()
+        self.exa = Service(api.world, clock)
         self.streams = Socket(Feed(api, clock, self.hub), self.desk.keys, self.wire)
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._control = Starlette(
-            routes=Control(api.world, clock, self.faults, self.log, self.desk, streams=self.streams).routes()
+            routes=Control(
+                api.world, clock, self.faults, self.log, self.desk, streams=self.streams, exa=self.exa
+            ).routes()
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +104,7 @@ class Application:
         if scope["type"] == "websocket":
             await self.streams(scope, receive, send)
             return
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or not scope["path"].startswith((PREFIX, f"{EXA}/")):
             await self._control(scope, receive, send)
             return
         send = self._dated(send)
@@ -135,10 +140,19 @@ class Application:
         if fault is not None and fault.kind == "html":
             return as_html(fault)
         try:
-            response = self._routed(request, _parsed(sent, entry), entry)
+            body = _parsed(sent, entry)
+            response = self._answered(request, body, entry)
         except Refused as refusal:
             response = as_json(refusal.body, refusal.status)
         return damaged(response, fault, request.query_params.get("cursor", "")) if fault else response
+
+    def _answered(self, request: Request, body: Any, entry: dict[str, Any]) -> Response:
+        path = request.scope["path"]
+        return (
+            self.exa.answer(request, path[len(EXA) :], body)
+            if path.startswith(f"{EXA}/")
+            else self._routed(request, body, entry)
+        )
 
     def _routed(self, request: Request, body: Any, entry: dict[str, Any]) -> Response:
         path = request.scope.get("raw_path", b"").decode("latin-1") or request.scope["path"]  # signed as it was sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from kalshi_lab.sim.desk.desk import Desk
+    from kalshi_lab.sim.exa import Service
     from kalshi_lab.sim.faults import Switchboard
     from kalshi_lab.sim.feed.socket import Socket
     from kalshi_lab.sim.virtual import VirtualClock
@@ -31,10 +33,18 @@ class Control:
     """Steers one running exchange."""
 
     def __init__(
-        self, world: World, clock: VirtualClock, faults: Switchboard, log: deque[Answer], desk: Desk, *, streams: Socket
+        self,
+        world: World,
+        clock: VirtualClock,
+        faults: Switchboard,
+        log: deque[Answer],
+        desk: Desk,
+        *,
+        streams: Socket,
+        exa: Service,
     ) -> None:
         self.world, self.clock, self.faults, self.log, self.desk = world, clock, faults, log, desk
-        self.steering = Steering(streams)
+        self.steering, self.exa = Steering(streams), exa
 
     def routes(self) -> list[Route]:
         """The control paths, each refusing callers from elsewhere."""
@@ -49,6 +59,9 @@ class Control:
             ("GET", "/sim/planted", self._planted),
             ("POST", "/sim/accounts", self._open_account),
             ("POST", "/sim/skew", self._skew),
+            ("POST", "/sim/exa/truth", self._exa_truth),
+            ("GET", "/sim/exa/bill", self._exa_bill),
+            ("POST", "/sim/exa", self._exa),
             *self.steering.listed(),
         ]
         return [Route(path, _guarded(answer), methods=[method]) for method, path, answer in listed]
@@ -93,6 +106,21 @@ class Control:
     async def _skew(self, request: Request) -> Answer:
         self.desk.keys.skew = float((await request.json())["seconds"])
         return {"now": self.desk.keys.now()}
+
+    async def _exa_truth(self, request: Request) -> Answer:
+        return {"pages": self.exa.truth(list((await request.json())["tickers"]))}
+
+    async def _exa_bill(self, _request: Request) -> Answer:
+        return {"total": f"{self.exa.bill.total:f}", "calls": self.exa.bill.calls}
+
+    async def _exa(self, request: Request) -> Answer:
+        wanted = await request.json()
+        if "credit" in wanted:
+            credit = wanted["credit"]
+            self.exa.bill.credit = None if credit is None else self.exa.bill.total + Decimal(str(credit))
+        if "lies" in wanted:
+            self.exa.engine.lies = bool(wanted["lies"])
+        return {}
 
 
 def _guarded(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Response]]:

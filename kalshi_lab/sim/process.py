@@ -100,6 +100,27 @@ class Controls:
         self._control("POST", "/sim/skew", {"seconds": seconds})
 
     @property
+    def exa_url(self) -> str:
+        """The address of the simulated Exa, which takes any key of eight characters or more."""
+        return f"http://127.0.0.1:{self.port}/exa"
+
+    def exa_truth(self, *tickers: str) -> list[dict[str, Any]]:
+        """Every page about these markets that is or will be.
+
+        Of each: ticker, url, sentiment (-1 to 1 towards its YES, None for a market that is named in passing), published (Unix seconds),
+        broken (why it cannot be read, empty where it can), tickers (all that it concerns).
+        """
+        return list(self._control("POST", "/sim/exa/truth", {"tickers": tickers})["pages"])
+
+    def exa_billed(self) -> dict[str, Any]:
+        """What the simulated Exa has charged: total (dollars as text) and calls, each with operation and dollars."""
+        return self._control("GET", "/sim/exa/bill")
+
+    def exa(self, *, credit: float | str | None = None, lies: bool = False) -> None:
+        """Leave so many dollars of credit from now on (None: without end), and let answers quote what no page says (`lies`)."""
+        self._control("POST", "/sim/exa", {"credit": None if credit is None else str(credit), "lies": lies})
+
+    @property
     def stream_url(self) -> str:
         """The address of the streams."""
         return f"ws://127.0.0.1:{self.port}/trade-api/ws/v2"

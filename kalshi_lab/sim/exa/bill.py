@@ -1,0 +1,67 @@
+"""What the simulated Exa charges, what credit is left, and how many requests a second it takes."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from kalshi_lab.sim.virtual import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEARCH = {"lite": "0.004", "deep": "0.012", "deep-lite": "0.012", "deep-reasoning": "0.015"}
+RUN = {"minimal": "0.012", "low": "0.025", "medium": "0.10", "high": "0.50", "xhigh": "1.00"}
+RATES = {"search": 10.0, "deep": 5.0, "answer": 10.0, "contents": 100.0, "runs": 5.0}
+DEEP = frozenset({"deep", "deep-lite", "deep-reasoning"})
+
+
+class Bill:
+    """The account of everybody who asks: every charge, and the credit that is left (None: without end)."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.credit: Decimal | None = None
+        self._buckets = {name: Bucket(rate, monotonic, capacity=rate) for name, rate in RATES.items()}
+
+    @property
+    def total(self) -> Decimal:
+        """Dollars charged so far."""
+        return sum((Decimal(call["dollars"]) for call in self.calls), Decimal(0))
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the credit is used up."""
+        return self.credit is not None and self.total >= self.credit
+
+    def charge(self, operation: str, dollars: Decimal, **told: Any) -> float:
+        """Enter a charge; the dollars as an answer tells them."""
+        self.calls.append({"operation": operation, "dollars": f"{dollars:f}", **told})
+        return float(dollars)
+
+    def admits(self, surface: str) -> bool:
+        """Whether a request comes within the rate of its surface."""
+        return self._buckets[surface].take(1.0)
+
+
+def search(body: dict[str, Any]) -> Decimal:
+    """Dollars of a search."""
+    number = int(body.get("numResults") or 10)
+    base = Decimal(SEARCH.get(body.get("type") or "auto", "0.007"))
+    summaries = number if (body.get("contents") or {}).get("summary") is not None else 0
+    extra: int = max(0, number - 10) + summaries
+    return base + Decimal("0.001") * extra
+
+
+def contents(body: dict[str, Any], pages: int) -> Decimal:
+    """Dollars of pages that were read."""
+    kinds = sum(bool(body.get(name)) or body.get(name) == {} for name in ("text", "highlights", "summary"))
+    return Decimal("0.001") * pages * max(kinds, 1)
+
+
+def run(body: dict[str, Any]) -> Decimal:
+    """Dollars of an agent run."""
+    effort = body.get("effort") or "auto"
+    cap = (body.get("budget") or {}).get("maxCostDollars")
+    return Decimal(RUN.get(effort, str(cap or 5)))
