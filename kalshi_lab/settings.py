@@ -76,6 +76,9 @@ class Settings(BaseModel):
     body_cap: int = Field(default=64 * MIB, gt=0, description="largest body after decompression")
     breaker_failures: int = Field(default=8, ge=1, description="failures in a row after which a host is left alone")
     breaker_rest: float = Field(default=20.0, gt=0, description="how long it is left alone")
+    run: str = Field(
+        default="", description="what is spent together under the cap of a run; empty: each session is a run of its own"
+    )
     keep_bodies: bool = Field(
         default=False, description="keep the answers of sync and snapshot as received, for reparse(bodies=True)"
     )
@@ -174,7 +177,7 @@ def environment_values(*names: str) -> dict[str, str]:
 
 
 def _from_environment() -> dict[str, str]:
-    names = {name: f"KALSHI_LAB_{name.upper()}" for name in ("home", "tier", "base_url", "allow_unsafe_host")}
+    names = {name: f"KALSHI_LAB_{name.upper()}" for name in ("home", "tier", "base_url", "allow_unsafe_host", "run")}
     names["environment"] = "KALSHI_ENVIRONMENT"
     values = environment_values(*names.values())
     return {name: values[variable] for name, variable in names.items() if variable in values}

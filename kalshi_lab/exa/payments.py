@@ -142,7 +142,7 @@ class Payments:
             reply = await self.door.send(asked.call)
             sent = decoded(reply)
         except LabError as error:
-            await self._failed(reservation, error)
+            await self._failed(reservation, error, again=asked.again)
             raise
         if settled:
             await self.settle(reservation, cost_of(sent), said_id(sent, reply))
@@ -153,10 +153,12 @@ class Payments:
         exact = None if cost is None else cost.quantize(_MICRO, ROUND_CEILING)
         await self.meter.settle(reservation, exact, request_id)
 
-    async def _failed(self, reservation: str, error: LabError) -> None:
+    async def _failed(self, reservation: str, error: LabError, *, again: bool) -> None:
         if isinstance(error, BudgetExceeded):
             self.credit.gone = error.message
         if isinstance(error, BadPayload) or getattr(error, "may_have_happened", False):
+            if again:
+                error.hint = "It may have been charged for, and counts as if it had been; try again later"
             await self.meter.settle(reservation, None, getattr(error, "request_id", ""))
         else:
             await self.meter.release(reservation)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import UTC, datetime
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from kalshi_lab import markup
 from kalshi_lab.alerts import Alerts, AsyncAlerts
 from kalshi_lab.clock import Clock, SystemClock
 from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.exa.client import AsyncExa
+from kalshi_lab.exa.client import face as exa_face
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.liquidity import AsyncCosts, Costs
 from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.research import AsyncResearch, Research
 from kalshi_lab.lab.scans import AsyncScans, Scans
 from kalshi_lab.lab.sizing import AsyncSizing, Sizing
 from kalshi_lab.lab.tape import AsyncTape, Tape
@@ -31,6 +35,8 @@ from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import Settings, chosen
 from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
+from kalshi_lab.store.paid import PaidAnswers
+from kalshi_lab.store.spend import Spending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
     from kalshi_lab.sim.process import Controls, Exchange
+
+PRACTICE = "practice-with-the-simulated-exa"
 
 
 class AsyncLab(
@@ -53,6 +61,7 @@ class AsyncLab(
     AsyncScans,
     AsyncSizing,
     AsyncCosts,
+    AsyncResearch,
     AsyncSession,
 ):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
@@ -73,6 +82,7 @@ class AsyncLab(
         settings: Settings | None = None,
         credentials: Credentials | None = None,
         writable: bool = False,
+        exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
         **options: Any,
@@ -94,6 +104,8 @@ class AsyncLab(
             settings=self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
         )
         self.store = _store(self.settings)
+        self.spending = Spending(self.store, self.clock, self.settings.run or uuid.uuid4().hex[:12])
+        self.exa = _searching(self.settings, self.spending, exa_key, clock)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
@@ -116,6 +128,7 @@ class AsyncLab(
         """
         ended = await asyncio.gather(*(one.stop() for one in self._background), return_exceptions=True)
         await self.kalshi.close()
+        await self.exa.close()
         if self._started is not None:
             await asyncio.to_thread(self._started.stop)
         for problem in ended:
@@ -135,6 +148,21 @@ def _store(settings: Settings) -> Store:
         settings.folder / "kalshi.duckdb", wait=settings.store_wait, keep_bodies=settings.keep_bodies, min_free=settings.store_min_free,
         sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory,
     )  # fmt: skip
+
+
+def _searching(settings: Settings, spending: Spending, key: str | None, clock: Clock | None) -> AsyncExa:
+    """Exa, paid from the store's caps and remembered by it; in the sim it is the simulated one, which takes any key."""
+    words: dict[str, Any] = {
+        "meter": spending,
+        "cache": PaidAnswers(spending.store, spending.clock),
+        "now": spending.clock,
+    }
+    if settings.environment == "sim":
+        where = urlsplit(settings.url)
+        return AsyncExa(
+            key or PRACTICE, settings=settings, url=f"{where.scheme}://{where.netloc}/exa", clock=clock, **words
+        )
+    return AsyncExa(key, settings=settings, clock=clock, **words)
 
 
 def _controls(settings: Settings) -> Controls | None:
@@ -162,7 +190,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Session):
+class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab
@@ -174,15 +202,16 @@ class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, S
         settings: Settings | None = None,
         credentials: Credentials | None = None,
         writable: bool = False,
+        exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        key: dict[str, Any] = {"credentials": credentials, "writable": writable, "world": world}
+        key: dict[str, Any] = {"credentials": credentials, "writable": writable, "exa_key": exa_key, "world": world}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
-        self.store = store_face(self._twin.store)
+        self.store, self.exa = store_face(self._twin.store), exa_face(self._twin.exa)
 
     close = blocking(AsyncLab.close)
 

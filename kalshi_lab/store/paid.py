@@ -37,7 +37,10 @@ DELETE FROM paid_answers WHERE key IN (
 """
 _CLEARED = "DELETE FROM paid_answers WHERE $1 OR expires_at <= $2"
 _KNOWN = "SELECT * FROM paid_runs WHERE key = $1"
-_NAMED = "UPDATE paid_runs SET run_id = $2, status = $3, checked_at = $4, body = coalesce($5, body) WHERE key = $1"
+_NAMED = """
+UPDATE paid_runs SET run_id = $2, status = $3, checked_at = $4, body = coalesce($5, body), reservation = coalesce($6, reservation)
+WHERE key = $1
+"""
 _FORGOTTEN = "DELETE FROM paid_runs WHERE key = $1"
 
 
@@ -108,9 +111,18 @@ def _claim(connection: Connection, wanted: PaidRun) -> PaidRun:
     return wanted
 
 
-async def noted(store: Store, key: str, now: datetime, *, run_id: str, status: str, body: str | None = None) -> None:
-    """Enter what a run is called and how it stands; `body` is its last answer."""
-    values = [key, run_id, status, now, body]
+async def noted(
+    store: Store,
+    key: str,
+    now: datetime,
+    *,
+    run_id: str,
+    status: str,
+    body: str | None = None,
+    reservation: str | None = None,
+) -> None:
+    """Enter what a run is called and how it stands; `body` is its last answer, `reservation` what it is paid from."""
+    values = [key, run_id, status, now, body, reservation]
     await store.write(lambda connection: connection.execute(_NAMED, values) and None)
 
 

@@ -99,6 +99,11 @@ class Spending:
         values = [reservation, self.clock.now()]
         await self.store.write(lambda connection: connection.execute(_RELEASED, values) and None)
 
+    async def used(self) -> Decimal:
+        """Dollars that this part has spent, or set aside for calls whose cost nobody told."""
+        spent = await self.store.look(lambda connection: self._spent(connection, self.clock.now()))
+        return spent[PART]
+
     async def left(self) -> Decimal:
         """Dollars that may still be spent on this: the least that a cap leaves."""
         return min(await self.store.look(lambda connection: self._left(connection, self.clock.now())))

@@ -56,7 +56,7 @@ def search(body: dict[str, Any]) -> Decimal:
 
 def contents(body: dict[str, Any], pages: int) -> Decimal:
     """Dollars of pages that were read."""
-    kinds = sum(bool(body.get(name)) or body.get(name) == {} for name in ("text", "highlights", "summary"))
+    kinds: int = sum(bool(body.get(name)) or body.get(name) == {} for name in ("text", "highlights", "summary"))
     return Decimal("0.001") * pages * max(kinds, 1)
 
 
