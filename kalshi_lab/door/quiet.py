@@ -7,7 +7,7 @@ process log as they please.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -33,4 +33,5 @@ def quiet() -> Iterator[None]:
     try:
         yield
     finally:
-        _ours.reset(token)
+        with suppress(ValueError):  # an iterator that was left in the middle is closed from somewhere else
+            _ours.reset(token)

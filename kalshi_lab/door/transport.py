@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kalshi_lab.clock import Clock, SystemClock
+from kalshi_lab.door import bitwise
 from kalshi_lab.door.body import read_body, read_error
 from kalshi_lab.door.breaker import Breaker, Resting
 from kalshi_lab.door.budget import budget_of
@@ -27,7 +28,7 @@ from kalshi_lab.errors import CircuitOpen, LabError, RateLimited, TimedOut, Unav
 from kalshi_lab.observe import Attempt, Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.door.breaker import Outcome
@@ -134,6 +135,36 @@ class Door:
         """
         return await self._attempt(Trip(call, self._address(call), self._clock, within, self.host))
 
+    async def lines(self, call: Call, *, end: str) -> AsyncIterator[str]:
+        """The lines of an answer as they arrive, in one attempt, up to the line `end`; one that comes whole is one line.
+
+        Raises as `send`, and BrokenResponse where it stops before its end: then what came before is all there is.
+        """
+        trip = Trip(call, self._address(call), self._clock, self._settings.deadline, self.host)
+        if call.auth and self._keyed is None and self.host.own:
+            raise keyless(trip)
+        admission = trip.admission = self._admission(trip)
+        outcome: Outcome = "unknown"
+        failed = _ended(None)
+        trip.queue()
+        try:
+            await self._turn(trip)
+            async with self._lanes().one() as client:
+                trip.depart()
+                request = self._request(client, trip)
+                async for line in bitwise.lines(client, request, trip, cap=self._settings.body_cap, end=end):
+                    yield line
+            outcome, failed = "alive", ""
+        except LabError as error:
+            outcome, failed = outcome_of(error), _ended(error)
+            trip.judge()
+            trip.doubt(error)
+            raise
+        finally:
+            self._breaker.settle(admission, outcome)
+            self._record(trip, failed)
+            self._learn(trip)
+
     async def aclose(self) -> None:
         """Close this event loop's connections; the door sends nothing afterwards."""
         self._closed = True
@@ -167,10 +198,7 @@ class Door:
 
     async def _admitted(self, trip: Trip) -> Reply:
         """The call with all its attempts, once the circuit breaker lets it pass, which hears how it ended."""
-        try:
-            admission = trip.admission = self._breaker.admit()
-        except Resting as resting:
-            raise self._left_alone(trip, resting.seconds) from None
+        admission = trip.admission = self._admission(trip)
         outcome: Outcome = "unknown"
         try:
             reply = await Policy(trip, self._settings, self._quota).run(self._attempt)
@@ -183,6 +211,13 @@ class Door:
             self._breaker.settle(admission, outcome)
         self._quota.refund()
         return reply
+
+    def _admission(self, trip: Trip) -> int:
+        """The circuit breaker's leave to go."""
+        try:
+            return self._breaker.admit()
+        except Resting as resting:
+            raise self._left_alone(trip, resting.seconds) from None
 
     def _left_alone(self, trip: Trip, seconds: float) -> CircuitOpen:
         until = self._clock.now() + timedelta(seconds=seconds)
@@ -198,7 +233,7 @@ class Door:
         try:
             outcome = await self._exchange(trip)
         finally:
-            self._record(trip, outcome)
+            self._record(trip, _ended(outcome))
         self._learn(trip)
         if not isinstance(outcome, Reply):
             trip.judge()
@@ -226,10 +261,9 @@ class Door:
         elif trip.status in OK:
             bucket.recover()
 
-    def _record(self, trip: Trip, outcome: Reply | LabError | None) -> None:
+    def _record(self, trip: Trip, failed: str) -> None:
         if trip.sent_at is None:
             return
-        failed = "" if isinstance(outcome, Reply) else type(outcome).__name__ if outcome else "Cancelled"
         event = Attempt(
             at=self._clock.now(),
             request_id=trip.request_id,
@@ -313,3 +347,10 @@ class Door:
     def _count(self, change: int) -> None:
         with self._lock:
             self._open += change
+
+
+def _ended(outcome: Reply | LabError | None) -> str:
+    """How an attempt ended, in a word; empty where it succeeded."""
+    if isinstance(outcome, Reply):
+        return ""
+    return type(outcome).__name__ if outcome else "Cancelled"

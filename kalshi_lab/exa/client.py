@@ -18,12 +18,13 @@ from kalshi_lab.exa.payments import COSTS, Asked, Payments
 from kalshi_lab.exa.prices import merged
 from kalshi_lab.exa.records import answer_reply, search_reply
 from kalshi_lab.exa.runs import AsyncRuns, Runs
+from kalshi_lab.exa.streams import Bits, stream
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.settings import chosen, environment_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from decimal import Decimal
     from typing import Self
 
@@ -31,11 +32,17 @@ if TYPE_CHECKING:
     from kalshi_lab.exa.cache import Cache
     from kalshi_lab.exa.meter import Meter
     from kalshi_lab.exa.records import Answer, ContentsReply, SearchReply
+    from kalshi_lab.exa.streams import Chunk
     from kalshi_lab.settings import Environment, Settings
 
     Option = bool | Mapping[str, Any]
 
 VARIABLE = "EXA_API_KEY"
+ANSWERED = ("text", "output_schema", "system_prompt", "model", "user_location", "user_identifier")
+SEARCHED = (
+    "type", "num_results", "category", "include_domains", "exclude_domains", "user_location", "moderation", "additional_queries",
+    "system_prompt", "objective", "user_identifier", "compliance", *params.DATES, *params.CONTENT,
+)  # fmt: skip
 
 
 class AsyncExa(AsyncSession):
@@ -187,6 +194,30 @@ class AsyncExa(AsyncSession):
         paid = await self._payments.ask(asked)
         return answer_reply(paid.sent, cached=paid.cached, request_id=paid.request_id)
 
+    def stream_answer(self, query: str, /, **arguments: Any) -> AsyncIterator[Chunk]:
+        """The bits of an answer as they come; arguments as those of `answer`. The last bit says what it cost.
+
+        Nothing is kept and nothing tried again: a stream that is cut raises BrokenResponse after the bits that came.
+        """
+        params.refused({name: 0 for name in arguments if name not in ANSWERED}, ANSWERED)
+        body = {**params.checked({"query": query, **arguments}, self._now.now()), "stream": True}
+        return stream(self._payments, Asked("answer", "/answer", body, prices.answer(self._prices, body)))
+
+    def stream_search(
+        self, query: str, /, *, output_schema: Mapping[str, Any], **arguments: Any
+    ) -> AsyncIterator[Chunk]:
+        """The bits of an output by a schema as they come, then the pages; arguments as those of `search`. Raises as `stream_answer`."""
+        params.refused({name: 0 for name in arguments if name not in SEARCHED}, SEARCHED)
+        given = {
+            "type": "auto",
+            "num_results": prices.INCLUDED,
+            **arguments,
+            "query": query,
+            "output_schema": output_schema,
+        }
+        body = {**params.search_body(given, self._now.now()), "stream": True}
+        return stream(self._payments, Asked("search", "/search", body, prices.search(self._prices, body)))
+
     def estimate(self, operation: str, **arguments: Any) -> Decimal:
         """Dollars that a call may cost at worst: "search", "contents", "answer" or "run", with the arguments that it would have."""
         one_of("operation", operation, ("search", "contents", "answer", "run"))
@@ -276,6 +307,14 @@ class Exa(Session):
     def spent(self) -> Decimal | None:
         """Dollars that this client spent or has set aside; None where a meter of its own counts, as the lab's does."""
         return self._twin.spent
+
+    def stream_answer(self, query: str, /, **arguments: Any) -> Bits:
+        """The bits of an answer as they come. See `AsyncExa.stream_answer`."""
+        return Bits(self, self._twin.stream_answer(query, **arguments))
+
+    def stream_search(self, query: str, /, *, output_schema: Mapping[str, Any], **arguments: Any) -> Bits:
+        """The bits of an output by a schema as they come, then the pages. See `AsyncExa.stream_search`."""
+        return Bits(self, self._twin.stream_search(query, output_schema=output_schema, **arguments))
 
     def credited(self) -> None:
         """Say that there is credit again, after Exa said that it was used up."""

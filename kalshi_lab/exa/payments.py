@@ -142,18 +142,26 @@ class Payments:
             reply = await self.door.send(asked.call)
             sent = decoded(reply)
         except LabError as error:
-            await self._failed(reservation, error, again=asked.again)
+            await self.failed(reservation, error, again=asked.again)
             raise
         if settled:
             await self.settle(reservation, cost_of(sent), said_id(sent, reply))
         return Paid(sent, cached=False, request_id=said_id(sent, reply), reservation=reservation), reply.body
+
+    async def reserve(self, asked: Asked) -> str:
+        """Set aside what a call may cost; BudgetExceeded where that is too much, and at once where Exa said that the money is used up."""
+        if self.credit.gone:
+            said = f"nothing was sent, since Exa said: {self.credit.gone}"
+            raise BudgetExceeded(said, hint="exa.credited() once there is credit again")
+        return await self.meter.reserve(asked.operation, asked.dollars)
 
     async def settle(self, reservation: str, cost: Decimal | None, request_id: str = "") -> None:
         """Enter what was paid, rounded up to a millionth of a dollar."""
         exact = None if cost is None else cost.quantize(_MICRO, ROUND_CEILING)
         await self.meter.settle(reservation, exact, request_id)
 
-    async def _failed(self, reservation: str, error: LabError, *, again: bool) -> None:
+    async def failed(self, reservation: str, error: LabError, *, again: bool) -> None:
+        """Give back what was set aside where the call surely cost nothing; else it counts as its worst case."""
         if isinstance(error, BudgetExceeded):
             self.credit.gone = error.message
         if isinstance(error, BadPayload) or getattr(error, "may_have_happened", False):
