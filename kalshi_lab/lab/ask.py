@@ -121,7 +121,7 @@ class AsyncAsk(Verbs):
         answer), error (empty: none), received_bytes, queued, latency, url. `request`, the id that an error or the log shows, or how it
         begins: the attempts of that request alone; UsageError where none is kept.
         """
-        return traffic.stats((self.kalshi.door,), by, request)
+        return traffic.stats((self.kalshi.door, self.exa.door), by, request)
 
 
 class Ask(Facade):
