@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
     from kalshi_lab.portal import run_here
     from kalshi_lab.research import Thesis
+    from kalshi_lab.research.backtest import Backtest, View, backtest
     from kalshi_lab.settings import Settings
     from kalshi_lab.store.face import AsyncStore, Store
 
@@ -144,6 +145,7 @@ _PLACES = {
     "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
     "portal": ("run_here",),
     "research": ("Thesis",),
+    "research.backtest": ("Backtest", "View", "backtest"),
     "settings": ("Settings",),
     "store.face": ("AsyncStore", "Store"),
 }  # fmt: skip
@@ -161,6 +163,7 @@ __all__ = [
     "AsyncStore",
     "AsyncStream",
     "AuthFailed",
+    "Backtest",
     "BadPayload",
     "BadRequest",
     "Bars",
@@ -243,10 +246,12 @@ __all__ = [
     "Unavailable",
     "UnexpectedRedirect",
     "UsageError",
+    "View",
     "VolumeProfile",
     "__version__",
     "above",
     "arbitrage",
+    "backtest",
     "bars",
     "below",
     "calibration",

@@ -1,5 +1,6 @@
 """Pictures in one house style: results and frames in, a `Picture` out that Jupyter shows by itself."""
 
+from kalshi_lab.charts.backtests import backtest
 from kalshi_lab.charts.books import book_path, depth
 from kalshi_lab.charts.correlation import correlation, lead_lag
 from kalshi_lab.charts.fees import fees
@@ -17,6 +18,7 @@ from kalshi_lab.charts.timeline import timeline
 
 __all__ = [
     "Picture",
+    "backtest",
     "bars",
     "book_path",
     "comparison",

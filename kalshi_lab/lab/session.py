@@ -21,6 +21,7 @@ from kalshi_lab.exa.client import AsyncExa
 from kalshi_lab.exa.client import face as exa_face
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.ask import Ask, AsyncAsk
+from kalshi_lab.lab.backtest import AsyncBacktests, Backtests
 from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.liquidity import AsyncCosts, Costs
@@ -62,6 +63,7 @@ class AsyncLab(
     AsyncSizing,
     AsyncCosts,
     AsyncResearch,
+    AsyncBacktests,
     AsyncSession,
 ):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
@@ -190,7 +192,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Session):
+class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Backtests, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab
