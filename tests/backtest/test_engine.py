@@ -181,7 +181,7 @@ def test_latency_meets_the_quote_of_later() -> None:
 def test_what_has_no_result_stays_open_and_is_told() -> None:
     """Lesson 26: unknown is not zero."""
     made = kl.backtest(once(buy()), quotes(("A", 0, 0.40, 0.45)), results(), **FREE)
-    assert made.basis.excluded["markets still open at the end"] == 1
+    assert made.basis.excluded["still open at the end"] == 1
     assert made.basis.n == 0
     assert made.table.is_empty()
     assert made.profit == pytest.approx(10 * (0.40 - 0.45))  # at what it could be sold for

@@ -186,7 +186,7 @@ class Run:
         if size is None:
             self.counts["fills of unknown size"] += 1
         place = _place(order, quote)
-        offer = self.rules.available if size is None else round(size, 2)
+        offer = round(self.rules.available if size is None else size, 2)
         left = offer - self._taken.get(place, ZERO)
         return self._take(order, at, price, left, place=place)
 

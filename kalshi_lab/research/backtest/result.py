@@ -102,7 +102,7 @@ def finished(told: Mapping[str, Any], *, confidence: float) -> Backtest:
     over = markets.filter(pl.col("open").abs() <= _CLOSED)
     counts = told["counts"]
     excluded = {
-        "markets still open at the end": counts["open at the end"],
+        "still open at the end": counts["open at the end"],
         "orders without a fill": len(told["refused"]),
     }
     if counts["fills of unknown size"]:
