@@ -8,6 +8,7 @@ from kalshi_lab.charts.house import Picture
 from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.liquidity import impact, liquidity, slippage, timing
 from kalshi_lab.charts.markets import price_path, quotes
+from kalshi_lab.charts.news import news
 from kalshi_lab.charts.results import comparison, recalibration, reliability
 from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
@@ -35,6 +36,7 @@ __all__ = [
     "longshots",
     "metrics",
     "movers",
+    "news",
     "payoff",
     "price_path",
     "quotes",

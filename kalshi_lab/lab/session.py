@@ -33,6 +33,7 @@ from kalshi_lab.lab.tape import AsyncTape, Tape
 from kalshi_lab.lab.theses import AsyncTheses, Theses
 from kalshi_lab.lab.think import AsyncThink, Think
 from kalshi_lab.portal import AsyncSession, Session, blocking
+from kalshi_lab.research.news import AsyncNews, News
 from kalshi_lab.settings import Settings, chosen
 from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
@@ -108,6 +109,7 @@ class AsyncLab(
         self.store = _store(self.settings)
         self.spending = Spending(self.store, self.clock, self.settings.run or uuid.uuid4().hex[:12])
         self.exa = _searching(self.settings, self.spending, exa_key, clock)
+        self.news = AsyncNews(self.kalshi, self.exa, self.store, self.clock, spending=self.spending)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
@@ -212,6 +214,7 @@ class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, R
         key: dict[str, Any] = {"credentials": credentials, "writable": writable, "exa_key": exa_key, "world": world}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
+        self.news = News(self._twin.news)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
         self.store, self.exa = store_face(self._twin.store), exa_face(self._twin.exa)
 

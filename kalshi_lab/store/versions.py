@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 TABLES = (
-    "alert_events", "alerts", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events", "gaps", "imported", "ledger",
-    "lifecycle", "markets", "paid_answers", "paid_runs", "pruned", "quarantine", "quotes", "recordings", "results", "rounds", "series",
-    "snapshots", "spend", "theses", "thesis_evidence", "thesis_markets", "ticks", "trades",
+    "alert_events", "alerts", "article_markets", "articles", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events",
+    "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "paid_answers", "paid_runs", "pruned", "quarantine", "quotes",
+    "recordings", "results", "rounds", "sentiments", "series", "snapshots", "spend", "theses", "thesis_evidence", "thesis_markets",
+    "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
