@@ -90,7 +90,10 @@ if TYPE_CHECKING:
     from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
     from kalshi_lab.portal import run_here
     from kalshi_lab.research import Thesis
+    from kalshi_lab.research.agent import ByRules
+    from kalshi_lab.research.agent.synthesis import ByAnthropic
     from kalshi_lab.research.backtest import Backtest, View, backtest
+    from kalshi_lab.research.news import ByExa, ByWords
     from kalshi_lab.settings import Settings
     from kalshi_lab.store.face import AsyncStore, Store
 
@@ -145,6 +148,9 @@ _PLACES = {
     "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
     "portal": ("run_here",),
     "research": ("Thesis",),
+    "research.agent": ("ByRules",),
+    "research.agent.synthesis": ("ByAnthropic",),
+    "research.news": ("ByExa", "ByWords"),
     "research.backtest": ("Backtest", "View", "backtest"),
     "settings": ("Settings",),
     "store.face": ("AsyncStore", "Store"),
@@ -169,6 +175,10 @@ __all__ = [
     "Bars",
     "BrokenResponse",
     "BudgetExceeded",
+    "ByAnthropic",
+    "ByExa",
+    "ByRules",
+    "ByWords",
     "Calibration",
     "Candlestick",
     "CircuitOpen",

@@ -102,7 +102,8 @@ class Question:
         good = marked.filter(pl.col("reason").is_null())
         good = ratio.numbered(good) if self.clustered else good.with_columns(cluster=pl.lit(None, pl.UInt32))
         other = good.with_columns(price=MICRO - pl.col("price"), won=1 - pl.col("won"))
-        both = pl.concat([good, other]).with_columns(banded("price", self.bands).alias("band")).drop_nulls("band")
+        sided = pl.concat([good.with_columns(sign=1.0), other.with_columns(sign=-1.0)])
+        both = sided.with_columns(banded("price", self.bands).alias("band")).drop_nulls("band")
         cost, won = pl.col("price") / MICRO, pl.col("won").cast(pl.Float64)
         held = both.sort("cluster", "price", "won", "n").with_columns(
             weight=pl.col("n").cast(pl.Float64) if self.weight == "trade" else pl.col("size") / CENTI,
@@ -128,8 +129,9 @@ class Question:
             expected_return=pl.col("gap") / pl.col("mean_price"),
         )  # fmt: skip
         lines = held.select(
-            "cluster", w=w, wx=w * cost, wxx=w * cost * cost, wy=w * pl.col("gain"), wxy=w * cost * pl.col("gain")
-        )
+            "cluster", w=w, wx=w * cost, wxx=w * cost * cost, wy=w * pl.col("gain"), wxy=w * cost * pl.col("gain"),
+            v=w * pl.col("sign"), vx=w * cost * pl.col("sign"),
+        )  # fmt: skip
         line = ratio.slope(lines, self.confidence) if self.clustered else None
         level = f"{self.confidence * 100:g}%"
         clusters = good["cluster"].n_unique() if good.height else 0

@@ -124,10 +124,17 @@ def certain(found: pl.DataFrame, values: Sequence[str], confidence: float) -> pl
 def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, float] | None:
     """Least squares of y on x with clustered errors: intercept, slope and the slope's interval; None where x does not vary.
 
-    `rows` has cluster and the weighted sums w, wx, wxx, wy, wxy of its rows. The meat is the sum over clusters of the squared scores
-    sum((x - mean) x (y - a - b x)), with Student's t as in `means`.
+    `rows` has cluster, the weighted sums w, wx, wxx, wy, wxy of its rows, and v, vx: w and wx with the sign in which a miss that the rows
+    of a cluster share would show in them. The error is the jackknife's, each cluster left out in turn (CR3: its scores are multiplied by
+    the inverse of the identity less its share of the information), so that clusters on which the line leans count for what they are.
+
+    Student's t has as many degrees of freedom as the clusters have draws, less 1, under the less favourable of two working models: rows
+    that miss independently (a cluster draws as its sum of squares of x - mean), or a miss that a whole cluster shares (as the square of
+    its sum of v (x - mean)). R. M. Bell, D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
+    samples", Survey Methodology 28 (2002), for the jackknife; G. W. Imbens, M. Kolesar, "Robust standard errors in small samples: some
+    practical advice", Review of Economics and Statistics 98 (2016), for freedom under shared misses.
     """
-    summed = rows.group_by("cluster").agg(pl.col("w", "wx", "wxx", "wy", "wxy").sum()).sort("cluster")
+    summed = rows.group_by("cluster").agg(pl.col("w", "wx", "wxx", "wy", "wxy", "v", "vx").sum()).sort("cluster")
     w, wx, wxx, wy, wxy = (float(summed[name].sum()) for name in ("w", "wx", "wxx", "wy", "wxy"))
     if w <= 0 or summed.height < 3:  # noqa: PLR2004 - two clusters make a line
         return None
@@ -136,14 +143,34 @@ def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, f
         return None
     middle, b = wx / w, (wxy - wx * wy / w) / spread
     a = wy / w - b * middle
+    missed = pl.col("wy") - a * pl.col("w") - b * pl.col("wx")
     parts = summed.select(
-        score=pl.col("wxy")
-        - a * pl.col("wx")
-        - b * pl.col("wxx")
-        - middle * (pl.col("wy") - a * pl.col("w") - b * pl.col("wx")),
-        share=pl.col("wxx") - 2 * middle * pl.col("wx") + middle * middle * pl.col("w"),
+        s0=missed,
+        s1=pl.col("wxy") - a * pl.col("wx") - b * pl.col("wxx") - middle * missed,
+        h0=pl.col("w") / w,
+        h1=pl.col("wx") - middle * pl.col("w"),
+        h2=(pl.col("wxx") - 2 * middle * pl.col("wx") + middle * middle * pl.col("w")) / spread,
+        shared=(pl.col("vx") - middle * pl.col("v")) ** 2,
     )
-    error = math.sqrt(summed.height / (summed.height - 1) * float(parts["score"].pow(2).sum())) / spread
-    effective = spread**2 / float(parts["share"].pow(2).sum())
-    half = student(confidence, effective - 1) * error
+    error = math.sqrt((summed.height - 1) / summed.height * float(parts.select(_left_out(w, spread)).to_series().sum()))
+    draws = [_draws(parts["h2"]), *([_draws(parts["shared"])] if parts["shared"].sum() > 1e-9 * w * spread else [])]
+    half = student(confidence, min(draws) - 1) * error / spread
     return a, b, b - half, b + half
+
+
+def _left_out(w: float, spread: float) -> pl.Expr:
+    """The square of each cluster's score, as it is where the line is drawn without the cluster."""
+    own, other = 1 - pl.col("h0"), 1 - pl.col("h2")
+    left = own * other - pl.col("h1") ** 2 / (w * spread)
+    alone = (own + other) ** 2  # a cluster without which there is no line: what can be known of it
+    return (
+        pl.when(left > 1e-9)  # noqa: PLR2004 - rounding
+        .then((own * pl.col("s1") + pl.col("h1") / w * pl.col("s0")) / left)
+        .otherwise(pl.when(alone > 1e-9).then((other * pl.col("s1") - pl.col("h1") / w * pl.col("s0")) / alone).otherwise(0.0))  # noqa: PLR2004
+        .pow(2)
+    )
+
+
+def _draws(shares: pl.Series) -> float:
+    """As how many equal ones unequal shares of a variance count."""
+    return float(shares.sum()) ** 2 / float((shares**2).sum())

@@ -20,6 +20,7 @@ from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.exa.client import AsyncExa
 from kalshi_lab.exa.client import face as exa_face
 from kalshi_lab.kalshi.client import AsyncKalshi, face
+from kalshi_lab.lab.agent import Agents, AsyncAgents
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.backtest import AsyncBacktests, Backtests
 from kalshi_lab.lab.keep import AsyncKeep, Keep
@@ -65,6 +66,7 @@ class AsyncLab(
     AsyncCosts,
     AsyncResearch,
     AsyncBacktests,
+    AsyncAgents,
     AsyncSession,
 ):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
@@ -194,7 +196,7 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Backtests, Session):
+class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Backtests, Agents, Session):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 NEWEST = {  # the column that says when a row's fact happened, else when it was kept
     "alert_events": "time", "alerts": "created_at", "article_markets": "linked_at", "articles": "first_seen", "book_changes": "time",
     "candlesticks": "end_time", "events": "seen_at", "ledger": "time", "lifecycle": "time", "markets": "seen_at",
-    "news_topics": "created_at", "paid_answers": "received_at", "paid_runs": "created_at", "quarantine": "time", "quotes": "time",
-    "results": "settlement_ts", "sentiments": "judged_at", "series": "seen_at", "snapshots": "time", "spend": "time", "theses": "time",
-    "thesis_evidence": "first_seen", "thesis_markets": "quoted_at", "ticks": "time", "trades": "created_time",
+    "news_topics": "created_at", "paid_answers": "received_at", "paid_runs": "created_at", "predictions": "time", "quarantine": "time",
+    "quotes": "time", "results": "settlement_ts", "sentiments": "judged_at", "series": "seen_at", "snapshots": "time", "spend": "time",
+    "theses": "time", "thesis_evidence": "first_seen", "thesis_markets": "quoted_at", "ticks": "time", "trades": "created_time",
 }  # fmt: skip
 STATUS = (
     "SELECT coalesce(status, '') AS status, count(*) AS markets FROM markets GROUP BY ALL ORDER BY markets DESC, status"

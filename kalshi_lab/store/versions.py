@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 TABLES = (
     "alert_events", "alerts", "article_markets", "articles", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events",
-    "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "paid_answers", "paid_runs", "pruned", "quarantine", "quotes",
-    "recordings", "results", "rounds", "sentiments", "series", "snapshots", "spend", "theses", "thesis_evidence", "thesis_markets",
-    "ticks", "trades",
+    "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "paid_answers", "paid_runs", "predictions", "pruned",
+    "quarantine", "quotes", "recordings", "results", "rounds", "sentiments", "series", "snapshots", "spend", "theses", "thesis_evidence",
+    "thesis_markets", "ticks", "trades",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",

@@ -28,12 +28,18 @@ A, B = (
     Followed("B", "Will H.R. 1001 pass by May?", "Passes"),
 )
 
+START = datetime(2026, 11, 20, 15, tzinfo=UTC)
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
     home = tmp_path_factory.mktemp("news")
     with kl.Lab(
-        "sim", home=home, world={"markets": 400, "clock": "frozen"}, backoff_base=0.001, breaker_failures=1000
+        "sim",
+        home=home,
+        world={"markets": 400, "clock": "frozen", "start": START},
+        backoff_base=0.001,
+        breaker_failures=1000,
     ) as made:
         made.caps(run=50, day=50)
         yield made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+START = datetime(2026, 11, 20, 15, tzinfo=UTC)
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
     home = tmp_path_factory.mktemp("context")
     with kl.Lab(
-        "sim", home=home, world={"markets": 300, "clock": "frozen"}, backoff_base=0.001, breaker_failures=1000
+        "sim",
+        home=home,
+        world={"markets": 300, "clock": "frozen", "start": START},
+        backoff_base=0.001,
+        breaker_failures=1000,
     ) as made:
         made.caps(run=50, day=50)
         yield made
