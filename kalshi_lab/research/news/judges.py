@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from kalshi_lab.exa import AsyncExa
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])(?<![A-Z][.])\s+(?=[A-Z\d\"'])")  # "H.R. 2000" is one, not two
+_WORD: Final = re.compile(r"[A-Za-z]+")
 FIGURE, LIKELIHOOD, TONE = (
     0.6,
     0.5,
@@ -79,12 +80,16 @@ class ByWords:
         return Judgement(mean, min(0.3 + 0.2 * len(leaning), 0.9) * agreed, self.method)
 
     def _score(self, claim: str, text: str) -> float | None:
-        """The lean of one sentence; None where it does not lean."""
+        """The lean of one sentence; None where it does not lean, as questions do not, nor the words of the claim itself."""
+        if text.rstrip().endswith("?"):
+            return None
         if side := words.beyond(claim, text):
             return FIGURE * side
         if side := words.said(text):
             return LIKELIHOOD * side
-        tone = float(self._tone.polarity_scores(text)["compound"])
+        own = {word.lower() for word in _WORD.findall(claim)}
+        rest = " ".join(word for word in text.split() if word.strip(".,;:!\"'").lower() not in own)
+        tone = float(self._tone.polarity_scores(rest)["compound"])
         return None if abs(tone) < TONE else -tone if words.ADVERSE.search(claim) else tone
 
 

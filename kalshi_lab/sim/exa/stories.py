@@ -87,7 +87,7 @@ class Leaf:
     @property
     def sentences(self) -> list[str]:
         """Its sentences, each as it stands in the text."""
-        return [one for one in re.split(r"(?<=[.!?])\s+", self.text) if one]
+        return [one for one in re.split(r"(?<=[a-z0-9%][.!?])\s+(?=[A-Z])", self.text) if one]
 
 
 class Stories:
