@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+ROUNDED = 1e-9  # a share of a sum that is 0 but for rounding
+
+
 def level(confidence: float) -> float:
     """The confidence, checked."""
     if not 0 < confidence < 1:
@@ -124,15 +127,16 @@ def certain(found: pl.DataFrame, values: Sequence[str], confidence: float) -> pl
 def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, float] | None:
     """Least squares of y on x with clustered errors: intercept, slope and the slope's interval; None where x does not vary.
 
-    `rows` has cluster, the weighted sums w, wx, wxx, wy, wxy of its rows, and v, vx: w and wx with the sign in which a miss that the rows
-    of a cluster share would show in them. The error is the jackknife's, each cluster left out in turn (CR3: its scores are multiplied by
-    the inverse of the identity less its share of the information), so that clusters on which the line leans count for what they are.
+    `rows` has cluster, the weighted sums w, wx, wxx, wy, wxy of its rows, and v, vx: w and wx with the sign in which a miss that all rows
+    of a cluster share shows in each. The error is the jackknife's, the root of (G-1)/G x the sum of the squared changes of the slope as
+    each of the G clusters is left out (CR3), which needs no more than these sums.
 
-    Student's t has as many degrees of freedom as the clusters have draws, less 1, under the less favourable of two working models: rows
-    that miss independently (a cluster draws as its sum of squares of x - mean), or a miss that a whole cluster shares (as the square of
-    its sum of v (x - mean)). R. M. Bell, D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
-    samples", Survey Methodology 28 (2002), for the jackknife; G. W. Imbens, M. Kolesar, "Robust standard errors in small samples: some
-    practical advice", Review of Economics and Statistics 98 (2016), for freedom under shared misses.
+    Student's t has the effective number of clusters less 1 as its degrees of freedom: (sum of k)**2 / sum of k**2, where k is what each
+    cluster adds to the slope's variance, by the less favourable of two working models: rows that miss independently, k = sum of
+    w (x - mean)**2, or a miss that the whole cluster shares, k = (sum of v (x - mean))**2. R. M. Bell, D. F. McCaffrey, "Bias reduction
+    in standard errors for linear regression with multi-stage samples", Survey Methodology 28 (2002), for the jackknife; G. W. Imbens,
+    M. Kolesar, "Robust standard errors in small samples: some practical advice", Review of Economics and Statistics 98 (2016), for
+    freedom under misses that clusters share.
     """
     summed = rows.group_by("cluster").agg(pl.col("w", "wx", "wxx", "wy", "wxy", "v", "vx").sum()).sort("cluster")
     w, wx, wxx, wy, wxy = (float(summed[name].sum()) for name in ("w", "wx", "wxx", "wy", "wxy"))
@@ -153,22 +157,18 @@ def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, f
         shared=(pl.col("vx") - middle * pl.col("v")) ** 2,
     )
     error = math.sqrt((summed.height - 1) / summed.height * float(parts.select(_left_out(w, spread)).to_series().sum()))
-    draws = [_draws(parts["h2"]), *([_draws(parts["shared"])] if parts["shared"].sum() > 1e-9 * w * spread else [])]
+    draws = [_draws(parts["h2"]), *([_draws(parts["shared"])] if parts["shared"].sum() > ROUNDED * w * spread else [])]
     half = student(confidence, min(draws) - 1) * error / spread
     return a, b, b - half, b + half
 
 
 def _left_out(w: float, spread: float) -> pl.Expr:
     """The square of each cluster's score, as it is where the line is drawn without the cluster."""
-    own, other = 1 - pl.col("h0"), 1 - pl.col("h2")
-    left = own * other - pl.col("h1") ** 2 / (w * spread)
-    alone = (own + other) ** 2  # a cluster without which there is no line: what can be known of it
-    return (
-        pl.when(left > 1e-9)  # noqa: PLR2004 - rounding
-        .then((own * pl.col("s1") + pl.col("h1") / w * pl.col("s0")) / left)
-        .otherwise(pl.when(alone > 1e-9).then((other * pl.col("s1") - pl.col("h1") / w * pl.col("s0")) / alone).otherwise(0.0))  # noqa: PLR2004
-        .pow(2)
-    )
+    own, other, tilt = 1 - pl.col("h0"), 1 - pl.col("h2"), pl.col("h1") / w
+    left, all_of_it = own * other - pl.col("h1") ** 2 / (w * spread), (own + other) ** 2
+    # without some clusters there is no line: of those only the part that others bear on
+    rest = pl.when(all_of_it > ROUNDED).then((other * pl.col("s1") - tilt * pl.col("s0")) / all_of_it).otherwise(0.0)
+    return pl.when(left > ROUNDED).then((own * pl.col("s1") + tilt * pl.col("s0")) / left).otherwise(rest).pow(2)
 
 
 def _draws(shares: pl.Series) -> float:

@@ -270,7 +270,8 @@ class Question:
         w, x, y = pl.col("weight"), pl.col("price"), pl.col("gross")
         ordered = held.sort("cluster", "cost_micro", "won", "n", "contracts", nulls_last=True)
         return ratio.slope(
-            ordered.select("cluster", w=w, wx=w * x, wxx=w * x * x, wy=w * y, wxy=w * x * y, v=w, vx=w * x), self.confidence
+            ordered.select("cluster", w=w, wx=w * x, wxx=w * x * x, wy=w * y, wxy=w * x * y, v=w, vx=w * x),
+            self.confidence,
         )
 
 

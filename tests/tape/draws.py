@@ -58,3 +58,9 @@ def planted(frame: pl.DataFrame) -> dict[str, float]:
         "taker": float(np.average(gain, weights=w)),
         "slope": float(np.sum(w * (c - middle) * gain) / np.sum(w * (c - middle) ** 2)),
     }
+
+
+def planted_from_both_sides(frame: pl.DataFrame) -> float:
+    """The same slope where every trade counts once for its buyer of YES and once for its buyer of NO."""
+    price, chance = frame["yes_price"].to_numpy(), frame["chance"].to_numpy()
+    return float(np.sum((price - 0.5) * (chance - price)) / np.sum((price - 0.5) ** 2))

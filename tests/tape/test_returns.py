@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 import kalshi_lab as kl
 from kalshi_lab.analysis import ratio
-from tests.tape.draws import planted, trades
+from tests.tape.draws import planted, planted_from_both_sides, trades
 
 SEEDS = 400
 FEE = 0.07
@@ -186,9 +188,43 @@ def test_the_longshot_curve_counts_every_trade_from_both_sides() -> None:
     assert (naive["high"] - naive["low"]).median() < (result.frame()["high"] - result.frame()["low"]).median()
 
 
+def test_a_slope_s_error_is_that_of_lines_with_each_event_left_out() -> None:
+    """CR3: exactly the jackknife over events; an event without which there is no line, and events that balance, break nothing."""
+    rng = np.random.default_rng(5)
+    cluster, x, w = rng.integers(0, 12, 300), rng.uniform(size=300), rng.exponential(size=300)
+    y = 0.3 * x - 0.1 + rng.normal(size=12)[cluster]
+
+    def line(kept: np.ndarray) -> float:
+        return float(np.polyfit(x[kept], y[kept], 1, w=np.sqrt(w[kept]))[0])
+
+    def rows(load: np.ndarray) -> pl.DataFrame:
+        return pl.DataFrame(
+            {"cluster": cluster, "w": w, "wx": w * x, "wxx": w * x * x, "wy": w * y, "wxy": w * x * y, "v": w * load, "vx": w * x * load}
+        )  # fmt: skip
+
+    whole = line(cluster >= 0)
+    left = [line(cluster != each) for each in range(12)]
+    error = (11 / 12 * sum((each - whole) ** 2 for each in left)) ** 0.5
+    found = ratio.slope(rows(np.zeros(300)), 0.95)
+    assert found is not None
+    _, b, low, high = found
+    middle = np.average(x, weights=w)
+    share = np.bincount(cluster, w * (x - middle) ** 2)
+    draws = share.sum() ** 2 / (share**2).sum()
+    assert b == pytest.approx(whole)
+    assert (high - low) / 2 == pytest.approx(ratio.student(0.95, draws - 1) * error)
+    shared = ratio.slope(rows(np.ones(300)), 0.95)
+    assert shared is not None
+    assert shared[3] - shared[2] > high - low
+    x[cluster > 0] = 0.5
+    alone = ratio.slope(rows(np.ones(300)), 0.95)
+    assert alone is not None
+    assert np.isfinite(alone).all()
+
+
 def _truth(seeds: range, *, bias: float, edge: float) -> dict[str, list[float]]:
     """Over the seeds: whether each interval held the planted number, and how wide it was."""
-    found: dict[str, list[float]] = {name: [] for name in ("edge", "edge_width", "slope", "slope_width", "flagged")}
+    found: dict[str, list[float]] = defaultdict(list)
     for seed in seeds:
         frame, true = trades(seed, bias=bias, edge=edge)
         result, wanted = kl.returns(frame, fees=None, bins=1), planted(true)
@@ -199,6 +235,11 @@ def _truth(seeds: range, *, bias: float, edge: float) -> dict[str, list[float]]:
         found["slope"].append(low <= wanted["slope"] <= high)
         found["slope_width"].append(high - low)
         found["flagged"].append(low > 0 or high < 0)
+        curve, lean = kl.longshots(frame, bins=1).slope, planted_from_both_sides(true)
+        assert curve is not None
+        found["curve"].append(curve[1] <= lean <= curve[2])
+        found["curve_width"].append(curve[2] - curve[1])
+        found["curve_flagged"].append(curve[1] > 0 or curve[2] < 0)
     return found
 
 
@@ -206,6 +247,7 @@ def test_planted_edges_and_biases_are_recovered() -> None:
     found = _truth(range(12), bias=0.2, edge=0.02)
     assert sum(found["edge"]) >= 8
     assert sum(found["slope"]) >= 8
+    assert sum(found["curve"]) >= 8
 
 
 @pytest.mark.truth
@@ -213,7 +255,7 @@ def test_intervals_cover_the_planted_edge_and_bias() -> None:
     from scipy.stats import binomtest
 
     found = _truth(range(SEEDS), bias=0.2, edge=0.02)
-    for name in ("edge", "slope"):
+    for name in ("edge", "slope", "curve"):
         held = int(sum(found[name]))
         print(f"{name}: {held} of {SEEDS} cover, mean width {sum(found[f'{name}_width']) / SEEDS:.4f}")
         assert binomtest(held, SEEDS, 0.95).pvalue > 0.001
@@ -224,9 +266,10 @@ def test_no_bias_is_found_where_none_is_planted() -> None:
     from scipy.stats import binomtest
 
     found = _truth(range(SEEDS), bias=0.0, edge=0.0)
-    flagged = int(sum(found["flagged"]))
-    print(f"flagged {flagged} of {SEEDS}")
-    assert binomtest(flagged, SEEDS, 0.05).pvalue > 0.001
+    for name in ("flagged", "curve_flagged"):
+        flagged = int(sum(found[name]))
+        print(f"{name}: {flagged} of {SEEDS}")
+        assert binomtest(flagged, SEEDS, 0.05).pvalue > 0.001
 
 
 @pytest.mark.truth
