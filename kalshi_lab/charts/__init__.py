@@ -1,6 +1,7 @@
 """Pictures in one house style: results and frames in, a `Picture` out that Jupyter shows by itself."""
 
 from kalshi_lab.charts.backtests import backtest
+from kalshi_lab.charts.base_rate import base_rate
 from kalshi_lab.charts.books import book_path, depth
 from kalshi_lab.charts.correlation import correlation, lead_lag
 from kalshi_lab.charts.fees import fees
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "backtest",
     "bars",
+    "base_rate",
     "book_path",
     "comparison",
     "correlation",

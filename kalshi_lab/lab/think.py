@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.analysis import calibration as calibrations
+from kalshi_lab.analysis.base_rate import REDUCTION, base_rate
 from kalshi_lab.analysis.labelled import WEIGHTS, Labelled, labelled
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
@@ -17,10 +18,19 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from kalshi_lab.analysis.base_rate import BaseRate
     from kalshi_lab.analysis.result import Calibration
 
 Price = Literal["mid", "last", "executable"]
 Weight = Literal["contract-day", "trade", "dollar"]
+
+SETTLED = """
+WITH settled AS (
+    SELECT r.ticker, coalesce(r.event_ticker, m.event_ticker) AS event_ticker, m.strike_type, r.result
+    FROM results AS r JOIN markets AS m ON m.ticker = r.ticker
+    WHERE (m.event_ticker = $1 OR m.event_ticker LIKE $1 || '-%') AND r.ticker <> $2
+)
+"""
 
 
 class AsyncThink(Verbs):
@@ -75,9 +85,20 @@ class AsyncThink(Verbs):
         reduced = await self.store.read(question.sql(chosen.reduced(question.by)), chosen.parameters)
         return await asyncio.to_thread(question.result, reduced)
 
+    async def base_rate(self, ticker: str, *, confidence: float = 0.95) -> BaseRate:
+        """How often markets like this one settled at YES: those of its series that are kept, and of them those with its type of strike.
+
+        Needs `sync("markets", status="settled", series=...)` and `sync("events", ...)`. Raises NotFound for an unknown ticker.
+        """
+        market = await self.kalshi.markets.one(ticker)
+        series = (market.event_ticker or ticker).split("-", 1)[0]
+        reduced = await self.store.read(SETTLED + REDUCTION, [series, ticker])
+        return await asyncio.to_thread(base_rate, ticker, series, market.strike_type, reduced, confidence)
+
 
 class Think(Facade):
     """The blocking face of `AsyncThink`."""
 
     forecasts = blocking(AsyncThink.forecasts)
     calibration = blocking(AsyncThink.calibration)
+    base_rate = blocking(AsyncThink.base_rate)
