@@ -18,6 +18,7 @@ from kalshi_lab.exa.payments import COSTS, Asked, Payments
 from kalshi_lab.exa.prices import merged
 from kalshi_lab.exa.records import answer_reply, search_reply
 from kalshi_lab.exa.runs import AsyncRuns, Runs
+from kalshi_lab.exa.standing import AsyncMonitors, AsyncWebsets, Monitors, Websets
 from kalshi_lab.exa.streams import Bits, stream
 from kalshi_lab.observe import Observer
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -84,6 +85,7 @@ class AsyncExa(AsyncSession):
         self._payments = payments
         self.meter = payments.meter
         self.runs = AsyncRuns(payments, self._prices, self._now)
+        self.monitors, self.websets = AsyncMonitors(payments), AsyncWebsets(payments)
 
     def within(self, meter: Meter) -> Self:
         """The same client, whose calls are paid by another meter."""
@@ -292,6 +294,7 @@ class Exa(Session):
         super().__init__(twin)
         self.settings = twin.settings
         self.runs = Runs(twin.runs)
+        self.monitors, self.websets = Monitors(twin.monitors), Websets(twin.websets)
 
     search = blocking(AsyncExa.search)
     contents = blocking(AsyncExa.contents)

@@ -13,6 +13,7 @@ from kalshi_lab.errors import (
     AuthFailed,
     BrokenResponse,
     BudgetExceeded,
+    Conflict,
     NotFound,
     Unavailable,
     UsageError,
@@ -385,3 +386,47 @@ def test_prices_can_be_replaced_and_odd_ones_are_refused(options: dict[str, Any]
         assert exa.estimate("answer") == Decimal("0.01")
     with pytest.raises(UsageError, match="no price is called"):
         Exa(KEY, prices={"answers": Decimal(1)}, **options)
+
+
+def test_monitors_are_made_triggered_read_and_ended(exa: Exa, exchange: Exchange) -> None:
+    """EXA-7: thin; what Exa tells no cost of wants an amount, which counts as spent."""
+    made = exa.monitors.create(BILL, webhook="https://hooks.example/x", max_cost="0.05", period="6h", name="bills")
+    assert made.model_extra is not None
+    assert made.model_extra["webhookSecret"]
+    assert exa.spent == Decimal("0.05")
+    assert exa.monitors.trigger(made.id, max_cost="0.015")
+    (run,) = exa.monitors.runs(made.id)
+    assert run.status == "completed"
+    assert exa.monitors.run(made.id, run.id).model_extra["output"]["results"]  # type: ignore[index]
+    assert exa.monitors.update(made.id, status="paused").status == "paused"
+    assert [one.id for one in exa.monitors.list()] == [exa.monitors.one(made.id).id]
+    assert exa.monitors.batch("delete", {"name": "bills"})["affected"] == 1
+    assert len(exa.monitors.list()) == 1
+    exa.monitors.delete(made.id)
+    with pytest.raises(NotFound):
+        exa.monitors.one(made.id)
+    asked = len(exchange.requests())
+    for bad in (
+        {"webhook": "http://x"},
+        {"webhook": "https://x.example", "period": "5m"},
+        {"webhook": "https://x.example", "max_cost": 0},
+    ):
+        with pytest.raises(UsageError):
+            exa.monitors.create(BILL, **{"max_cost": 1, **bad})
+    assert len(exchange.requests()) == asked
+
+
+def test_websets_are_made_read_and_ended(exa: Exa) -> None:
+    """EXA-7: thin; an external id is taken once."""
+    made = exa.websets.create(BILL, max_cost="0.5", count=3, criteria=["it is about the bill"], external_id="bills")
+    assert exa.websets.one("bills").id == made.id
+    assert len(exa.websets.items(made.id)) == 3
+    assert exa.websets.update(made.id, title="Bills").model_extra["title"] == "Bills"  # type: ignore[index]
+    assert exa.websets.cancel(made.id).status == "idle"
+    assert exa.websets.preview(BILL)["items"]
+    with pytest.raises(Conflict):
+        exa.websets.create(BILL, max_cost="0.5", external_id="bills")
+    with pytest.raises(UsageError, match="1 to 5"):
+        exa.websets.create(BILL, max_cost="0.5", criteria=["x"] * 6)
+    exa.websets.delete(made.id)
+    assert exa.websets.list() == ()

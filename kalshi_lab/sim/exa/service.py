@@ -14,6 +14,7 @@ from kalshi_lab.sim.delivery import as_json
 from kalshi_lab.sim.exa import bill as bills
 from kalshi_lab.sim.exa.engine import Engine
 from kalshi_lab.sim.exa.runs import Runs
+from kalshi_lab.sim.exa.standing import Standing
 from kalshi_lab.sim.wire import SECOND
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ PREFIX = "/exa"
 SHORTEST_KEY = 8
 CATEGORIES = {"news": {"news"}, "publication": {"paper"}, "research paper": {"paper"}}
 IGNORED = ("startCrawlDate", "endCrawlDate", "useAutoprompt")
+STANDING = {"monitor": "/monitors", "webset": "/websets/v0/websets"}
 PAGE = b"<!doctype html><html><body><h1>404</h1></body></html>"
 
 
@@ -49,6 +51,7 @@ class Service:
         self._world = world
         self._asked = 0
         self._runs = Runs(self.engine, self.bill, clock)
+        self._standing = Standing(self.engine, clock)
 
     def answer(self, request: Request, path: str, body: Any) -> Response:
         """The answer to a request below /exa."""
@@ -79,6 +82,11 @@ class Service:
         if path.startswith("/agent/runs"):
             self._within("runs")
             return self._ran(method, path.removeprefix("/agent/runs"), body, words)
+        for kind, prefix in STANDING.items():
+            if path == prefix or path.startswith(f"{prefix}/"):
+                told = self._standing.answer(kind, method, path[len(prefix) :].strip("/").split("/"), body)
+                if told is not None:
+                    return as_json(told[1], told[0])
         return Response(PAGE, 404, media_type="text/html")
 
     def _within(self, surface: str) -> None:
