@@ -109,6 +109,7 @@ def test_a_report_shows_its_work_and_its_cost_is_what_was_billed(lab: kl.Lab, ti
     assert "onerror=alert(1)>" not in html
 
 
+@pytest.mark.long
 def test_both_sides_are_there_and_an_empty_one_says_so(lab: kl.Lab, ticker: str) -> None:
     """AG-1: bull and bear are both forced."""
     report = lab.investigate(ticker)
@@ -118,6 +119,7 @@ def test_both_sides_are_there_and_an_empty_one_says_so(lab: kl.Lab, ticker: str)
         assert "nothing was found that speaks for it" in report._repr_html_()
 
 
+@pytest.mark.long
 def test_what_was_made_by_rules_says_so(lab: kl.Lab, ticker: str) -> None:
     """AG-4, lesson 51: no output without a model passes for one with a model."""
     report = lab.investigate(ticker)
@@ -126,6 +128,7 @@ def test_what_was_made_by_rules_says_so(lab: kl.Lab, ticker: str) -> None:
     assert report.confidence == "low"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", ["budget", "credit", "down"])
 def test_without_money_or_network_it_says_what_it_could_not_do(lab: kl.Lab, ticker: str, trouble: str) -> None:
     """AG-1: a step that cannot be done is skipped or failed with its cost, and nothing is made up."""
@@ -144,6 +147,7 @@ def test_without_money_or_network_it_says_what_it_could_not_do(lab: kl.Lab, tick
     assert kept["probability"] is None
 
 
+@pytest.mark.long
 def test_a_failed_verification_escalates_and_every_level_is_paid_and_told(lab: kl.Lab, ticker: str) -> None:
     """AG-5, FUTURE-009: deeper research, a stronger synthesiser, the critic."""
 
@@ -165,6 +169,7 @@ def test_a_failed_verification_escalates_and_every_level_is_paid_and_told(lab: k
     assert "critic" in alone.escalations[-1]
 
 
+@pytest.mark.long
 def test_predictions_are_kept_and_scored_by_the_results(lab: kl.Lab, ticker: str) -> None:
     """FUTURE-008: a prediction log with Brier and log scores against the market's price of that moment."""
     report = lab.investigate(ticker)

@@ -65,6 +65,7 @@ def test_the_interval_holds_the_true_rate_as_often_as_it_says() -> None:
     assert binomtest(covered, 400, 0.95).pvalue > 0.001
 
 
+@pytest.mark.long
 def test_the_store_s_own_markets_are_its_class(tmp_path: Path) -> None:
     with kl.Lab("sim", home=tmp_path, world={"markets": 300}) as lab:
         lab.sync("markets", status="settled", series="KXHIGHNY", progress=False)

@@ -78,6 +78,7 @@ def test_over_budget_the_rest_is_given_and_the_gap_named(lab: kl.Lab, ticker: st
     assert "Partial" in found._repr_html_()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", ["credit", "down", "no key"])
 def test_whatever_is_wrong_is_said_and_nothing_invented(lab: kl.Lab, ticker: str, trouble: str, tmp_path: Path) -> None:
     """RS-1, RS-2: out of credit, offline or without a key there are gaps, and no pages in their place."""
@@ -123,6 +124,7 @@ def test_pages_like_one_come_from_elsewhere(lab: kl.Lab) -> None:
     assert row["domain"] not in set(found.frame()["domain"])
 
 
+@pytest.mark.long
 def test_a_deep_question_is_paid_once_and_remembered(lab: kl.Lab) -> None:
     """RS-3, AG-2: the same question again is the same run, in whatever session."""
     before = billed(lab)
