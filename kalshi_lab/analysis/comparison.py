@@ -13,6 +13,7 @@ from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.forecasts import SCALE, prepared
+from kalshi_lab.analysis.scores import student
 from kalshi_lab.errors import UsageError, one_of
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _tested(
     low = high = statistic = p = None
     if groups > 1 and squares > 0:
         error = math.sqrt(groups / (groups - 1) * squares) / whole
-        half = ratio.student(confidence, effective - 1) * error
+        half = student(confidence, effective - 1) * error
         low, high, statistic = mean - half, mean + half, mean / error
         p = two_sided(statistic, max(effective - 1, 1.0))
     skill = 1 - first / second if second else None
@@ -192,13 +193,13 @@ def _level(p: float) -> str:
 
 
 def two_sided(statistic: float, freedom: float) -> float:
-    """P(|T| > |statistic|) of Student's distribution: the level whose quantile it is, by bisection of `ratio.student`; LEAST or more."""
+    """P(|T| > |statistic|) of Student's distribution: the level whose quantile it is, by bisection of `scores.student`; LEAST or more."""
     if not math.isfinite(statistic):
         raise UsageError("a test statistic that is no number")
     low, high = 0.0, 1.0  # of the confidence
     for _ in range(60):
         middle = (low + high) / 2
-        if 0 < middle < 1 and ratio.student(middle, freedom) < abs(statistic):
+        if 0 < middle < 1 and student(middle, freedom) < abs(statistic):
             low = middle
         else:
             high = middle

@@ -185,9 +185,9 @@ def longshots(
 
     `price` is that of YES in dollars, `outcome` yes/no, True/False or 1/0, `cluster` the event (None: Wilson's intervals, which take
     trades for independent and are far too narrow where they are not), `count` contracts, read where each "contract" counts once instead
-    of each "trade". `bins` is a number of bands or their edges. See `Longshots` for the table, `ratio.means` for the intervals. Trades
-    without a result or a price between 0 and 1 are left out and counted. Raises UsageError for a missing column and for values that are
-    no price, outcome or count.
+    of each "trade". `bins` is a number of bands or their edges. See `Longshots` for the table, `ratio.means` and `ratio.certain` for
+    the intervals. Trades without a result or a price between 0 and 1 are left out and counted. Raises UsageError for a missing column
+    and for values that are no price, outcome or count.
     """
     question = asked(weight, bins, confidence, clustered=cluster is not None)
     named = {"price": price, "won": outcome, "cluster": cluster} | ({"size": count} if weight == "contract" else {})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kalshi_lab.analysis.scores import wilson
+from kalshi_lab.analysis.scores import Interval, scored, wilson
+from kalshi_lab.analysis.scores import student as student
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,34 +31,6 @@ def numbered(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("cluster").cast(pl.String).cast(pl.Enum(names)).to_physical())
 
 
-def student(confidence: float, freedom: float) -> float:
-    """The quantile t of Student's distribution with P(|T| < t) = confidence; the freedom may be a fraction of 1 or more.
-
-    G. W. Hill, "Algorithm 396: Student's t-quantiles", Communications of the ACM 13 (1970); exact for 1 and 2.
-    """
-    both, n = 1 - confidence, max(freedom, 1.0)
-    if n == 1:
-        return 1 / math.tan(both * math.pi / 2)
-    if n == 2:  # noqa: PLR2004 - its own closed form
-        return math.sqrt(2 / (both * (2 - both)) - 2)
-    a = 1 / (n - 0.5)
-    b = 48 / (a * a)
-    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
-    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
-    y = (d * both) ** (2 / n)
-    if y <= 0.05 + a:
-        y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
-            n + 2
-        ) + 1 / y
-        return math.sqrt(n * y)
-    x = -NormalDist().inv_cdf(both / 2)
-    y = x * x
-    c += 0.3 * (n - 4.5) * (x + 0.6) if n < 5 else 0  # noqa: PLR2004 - Hill's correction
-    c = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c
-    y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
-    return math.sqrt(n * math.expm1(a * y * y))
-
-
 def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confidence: float) -> pl.DataFrame:
     """For each key and value column v its weighted mean v and the interval v_low to v_high, clustered.
 
@@ -73,7 +45,7 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
     summed = (
         rows.with_columns(_all=pl.lit(0))
         .group_by(*names, "cluster")
-        .agg(pl.col("weight", "n", *values).sum())
+        .agg(pl.col("weight", "n", *values).sum(), pl.col("weight").pow(2).sum().alias("_squares"))
         .sort(*names, "cluster")
     )
     whole = [
@@ -87,6 +59,7 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
     found = summed.group_by(names, maintain_order=True).agg(
         pl.len().alias("clusters"), pl.col("n").sum(), pl.col("weight").sum(),
         (pl.col("weight").sum().pow(2) / pl.col("weight").pow(2).sum()).alias("draws"),
+        (pl.col("weight").sum().pow(2) / pl.col("_squares").sum()).alias("most_draws"),
         *(pl.col(f"_{v}").first() / pl.col("_W").first() for v in values), *errors,
     )  # fmt: skip
     reach = [_student(pl.col("draws"), confidence).alias("_t")]
@@ -107,21 +80,36 @@ def _student(draws: pl.Expr, confidence: float) -> pl.Expr:
 
 
 def certain(found: pl.DataFrame, values: Sequence[str], confidence: float) -> pl.DataFrame:
-    """Where all rows of a mean won or all lost, its variance is 0 and says nothing: each cluster is then a draw of Wilson's interval.
+    """The intervals of means that move with a win rate, in the shape that Wilson's interval has for that rate.
 
-    `found` has win_rate; the interval of each value is moved by as much as the win rate's is.
+    `found` is what `means` gives of win_rate and the values. Near 0 and 1 a mean's symmetric interval holds the truth too seldom; Wilson's,
+    for as many independent draws as have the win rate's variance (`kalshi_lab.analysis.scores.clustered` has the source), reaches further
+    to the inside. They are no more draws than the rows have by their weights: one small loss among large wins has hardly any variance.
+    Each value's interval is bent as the win rate's is, in proportion to its own width. Where all won or all lost the variance is 0 and
+    says nothing: each effective cluster is then a draw.
     """
-    rows = found.select("win_rate", "draws", "clusters").iter_rows()
-    ends = [wilson(rate, n, confidence) if clusters > 1 and rate in (0.0, 1.0) else None for rate, n, clusters in rows]
+    ends = [_share(row, confidence) for row in found.iter_rows(named=True)]
     low = pl.Series("_low", [None if each is None else each.low for each in ends], pl.Float64)
     high = pl.Series("_high", [None if each is None else each.high for each in ends], pl.Float64)
-    moved = found.with_columns(low, high)
+    win, half = pl.col("win_rate"), pl.col("win_rate_high") - pl.col("win_rate")
+    scale = {v: pl.when(half > 0).then((pl.col(f"{v}_high") - pl.col(v)) / half).otherwise(1.0) for v in values}
     made = [
-        pl.coalesce(pl.col(v) - pl.col("win_rate") + pl.col(f"_{end}"), pl.col(f"{v}_{end}")).alias(f"{v}_{end}")
+        pl.coalesce(pl.col(v) + scale[v] * (pl.col(f"_{end}") - win), pl.col(f"{v}_{end}")).alias(f"{v}_{end}")
         for v in values
         for end in ("low", "high")
     ]
-    return moved.with_columns(made).drop("_low", "_high")
+    return found.with_columns(low, high).with_columns(made).drop("_low", "_high")
+
+
+def _share(row: dict[str, float], confidence: float) -> Interval | None:
+    rate, draws = row["win_rate"], row["draws"]
+    if row["clusters"] < 2 or row["win_rate_high"] is None:  # noqa: PLR2004 - a variance needs two
+        return None
+    if rate in {0.0, 1.0}:
+        return wilson(rate, draws, confidence)
+    t = student(confidence, draws - 1)
+    variance = ((row["win_rate_high"] - rate) / t) ** 2
+    return scored(rate, min(rate * (1 - rate) / max(variance, ROUNDED**2), row["most_draws"]), t)
 
 
 def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, float] | None:

@@ -17,6 +17,7 @@ SCHEMA = {
 }  # fmt: skip
 AT_ONCE = 20_000_000  # draws held in memory
 MICRO = 10**6
+FEWEST = 10  # clusters with a win, and with a loss, below which draws of a bin are too much alike
 
 
 def intervals(
@@ -52,8 +53,9 @@ def intervals(
     ]
     named += [("win_rate", low, high) for low, high in edges]
     rows = []
+    told = np.concatenate([np.full(len(named) - len(edges), True), _told(sums, len(places), np)])
     for column, name in enumerate(named):
-        known = several[:, column][np.isfinite(several[:, column])]
+        known = several[told[column] & np.isfinite(several[:, column]), column]
         ends = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(known) else (None, None)
         rows.append((*name, *(None if end is None else float(end) for end in (value[0, column], *ends))))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(pl.col("value").fill_nan(None))
@@ -75,6 +77,12 @@ def _sums(levels: pl.DataFrame, places: dict[int, int], np: Any) -> tuple[int, A
         sums[row, place * count + column] = summed[name].to_numpy()
     np.add.at(sums[:, -1], row, summed["loss"].to_numpy())
     return groups, sums
+
+
+def _told(sums: Any, count: int, np: Any) -> Any:
+    """Which bins have enough clusters with wins and with losses for draws of them to tell how the win rate varies."""
+    w, wo = sums[:, :count], sums[:, 2 * count : 3 * count]
+    return np.minimum((wo > 0).sum(axis=0), (w > wo).sum(axis=0)) >= FEWEST
 
 
 def _scores(sums: Any, count: int, np: Any) -> Any:

@@ -167,7 +167,8 @@ class Calibration(Result):
         """Intervals from drawing whole clusters with replacement (rows, where no cluster was named): percentiles of `replicates` draws.
 
         A row for each score (brier, skill, ece, base_rate) and for the win rate of each bin. Columns: score String, bin_low, bin_high
-        (Float64, null for scores of all), value, low, high (Float64). Needs numpy, and a cluster. A. C. Cameron, J. B. Gelbach, D. L.
+        (Float64, null for scores of all), value, low, high (Float64; null in bins where fewer than 10 clusters have a win, or a loss: draws
+        of them are too much alike, and `bins` has an interval that holds). Needs numpy, and a cluster. A. C. Cameron, J. B. Gelbach, D. L.
         Miller, "Bootstrap-based improvements for inference with clustered errors", Review of Economics and Statistics 90 (2008);
         B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
         """

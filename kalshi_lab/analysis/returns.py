@@ -349,9 +349,9 @@ def returns(
 
     The result's table: role, side String; low_price, high_price Float64 dollars (the lower edge included); n Int64; contracts Float64;
     clusters; mean_price; win_rate; hit_rate (a gross gain above 0); gross, net (dollars a contract), fee, and the intervals gross_low,
-    gross_high, net_low, net_high, of Student's t (`ratio.means` has the formula); return_gross, return_net (shares of what was paid).
-    Left out and counted: trades without result, side, price or count, at 0 or 1 dollar. Raises UsageError for a missing column and for
-    values that are no price, side, outcome or count.
+    gross_high, net_low, net_high (`ratio.means`, `ratio.certain`); return_gross, return_net (shares of what was paid). Left out and
+    counted: trades without result, side, price or count, at 0 or 1 dollar. Raises UsageError for a missing column and for values that
+    are no price, side, outcome or count.
     """
     extra = tuple(name for name, given in (("cost", cost), ("fee", fee)) if given)
     question = Question(weight, edges(bins), confidence, cluster is not None, extra)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kalshi_lab.analysis.ratio import student
+from kalshi_lab.analysis.scores import student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -176,20 +176,20 @@ def wilson(share: float, n: float, confidence: float = 0.95) -> Interval | None:
     """
     if n <= 0:
         return None
-    z = _quantile(confidence)
-    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return _inside(middle / (1 + z * z / n), half / (1 + z * z / n))
+    return scored(share, n, _quantile(confidence))
 
 
 def clustered(clusters: Sequence[tuple[float, float]], confidence: float = 0.95) -> Interval | None:
     """The interval of a weighted share whose rows are alike inside clusters, from each cluster's sums (w, w*o).
 
     The share is a ratio of sums, R = sum(w*o) / W. With e_g = sum(w*o)_g - R * sum(w)_g for cluster g and G clusters,
-    its linearised variance is G/(G-1) * sum_g e_g**2 / W**2, and the interval is R -+ z * sqrt(variance), cut to [0,
-    1]. One cluster cannot tell how clusters differ: None. Where every outcome is the same the variance is 0 and says
-    nothing; each cluster then counts as one draw of Wilson's interval. Source: K.-Y. Liang, S. L. Zeger, "Longitudinal
-    data analysis using generalized linear models", Biometrika 73 (1986); W. G. Cochran, "Sampling Techniques", chapters
-    on ratio estimators and cluster sampling.
+    its linearised variance is V = G/(G-1) * sum_g e_g**2 / W**2, that of R (1 - R) / V independent draws; the interval
+    is Wilson's for so many, since R -+ t * sqrt(V) holds a share near 0 or 1 too seldom. Its quantile is Student's t
+    with W**2 / sum_g W_g**2 - 1 degrees of freedom. One cluster cannot tell how clusters differ: None. Where every
+    outcome is the same the variance is 0 and says nothing; each cluster then counts as one draw. Source: K.-Y. Liang,
+    S. L. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986); C. Franco, R. J. A.
+    Little, T. A. Louis, E. V. Slud, "Comparative study of confidence intervals for proportions in complex sample
+    surveys", Journal of Survey Statistics and Methodology 7 (2019).
     """
     count = len(clusters)
     whole = math.fsum(weight for weight, _ in clusters)
@@ -199,12 +199,47 @@ def clustered(clusters: Sequence[tuple[float, float]], confidence: float = 0.95)
     if all(won == 0 for _, won in clusters) or all(won == weight for weight, won in clusters):
         return wilson(round(share), count, confidence)
     spread = math.fsum((won - share * weight) ** 2 for weight, won in clusters)
-    return _inside(share, _quantile(confidence) * math.sqrt(count / (count - 1) * spread) / whole)
+    if spread <= 1e-18 * whole * whole:  # every cluster has the same share
+        return Interval(share, share)
+    effective = whole * whole / math.fsum(weight * weight for weight, _ in clusters)
+    draws = share * (1 - share) * whole * whole / (count / (count - 1) * spread)
+    return scored(share, draws, student(confidence, effective - 1))
+
+
+def student(confidence: float, freedom: float) -> float:
+    """The quantile t of Student's distribution with P(|T| < t) = confidence; the freedom may be a fraction of 1 or more.
+
+    G. W. Hill, "Algorithm 396: Student's t-quantiles", Communications of the ACM 13 (1970); exact for 1 and 2.
+    """
+    both, n = 1 - confidence, max(freedom, 1.0)
+    if n == 1:
+        return 1 / math.tan(both * math.pi / 2)
+    if n == 2:  # noqa: PLR2004 - its own closed form
+        return math.sqrt(2 / (both * (2 - both)) - 2)
+    a = 1 / (n - 0.5)
+    b = 48 / (a * a)
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
+    y = (d * both) ** (2 / n)
+    if y <= 0.05 + a:
+        y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
+            n + 2
+        ) + 1 / y
+        return math.sqrt(n * y)
+    x = -NormalDist().inv_cdf(both / 2)
+    y = x * x
+    c += 0.3 * (n - 4.5) * (x + 0.6) if n < 5 else 0  # noqa: PLR2004 - Hill's correction
+    c = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c
+    y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
+    return math.sqrt(n * math.expm1(a * y * y))
 
 
 def _quantile(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def _inside(middle: float, half: float) -> Interval:
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+def scored(share: float, n: float, z: float) -> Interval:
+    """Wilson's interval with a quantile of one's own."""
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low, high = ((middle + side * half) / (1 + z * z / n) for side in (-1, 1))
+    return Interval(max(0.0, low), min(1.0, high))

@@ -123,10 +123,13 @@ def test_wilson_interval_agrees_with_scipy(won: int, n: int, confidence: float) 
 
 
 def test_clusters_of_one_give_the_textbook_interval() -> None:
-    """With a row a cluster the variance is p (1 - p) / (n - 1)."""
+    """With a row a cluster the variance is p (1 - p) / (n - 1): Wilson's interval of n - 1 draws, with Student's t."""
     low, high = scores.clustered([(1, 1)] * 30 + [(1, 0)] * 70) or (0, 0)
-    half = 1.959963985 * math.sqrt(0.3 * 0.7 / 99)
-    assert (low, high) == pytest.approx((0.3 - half, 0.3 + half))
+    t, n = 1.98421695, 99
+    middle, half = 0.3 + t * t / (2 * n), t * math.sqrt(0.3 * 0.7 / n + t * t / (4 * n * n))
+    assert (low, high) == pytest.approx(
+        ((middle - half) / (1 + t * t / n), (middle + half) / (1 + t * t / n)), rel=1e-5
+    )
 
 
 def test_repeating_every_row_inside_its_cluster_teaches_nothing() -> None:

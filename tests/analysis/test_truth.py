@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from kalshi_lab import calibration, compare, recalibrate
-from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.comparison import two_sided
+from kalshi_lab.analysis.scores import student
 from kalshi_lab.errors import UsageError
 from kalshi_lab.sim.paths import STEPS
 from kalshi_lab.sim.world import World
@@ -152,7 +152,7 @@ def test_a_tail_is_the_level_of_its_quantile() -> None:
     for freedom in (1, 2, 7.5, 200):
         for statistic in (0.1, 1.0, 2.5, 6.0):
             assert two_sided(statistic, freedom) == pytest.approx(2 * stats.t.sf(statistic, freedom), abs=2e-3)
-            assert two_sided(-ratio.student(0.95, freedom), freedom) == pytest.approx(0.05, abs=1e-6)
+            assert two_sided(-student(0.95, freedom), freedom) == pytest.approx(0.05, abs=1e-6)
 
 
 def test_comparisons_say_what_they_leave_out() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import kalshi_lab as kl
-from kalshi_lab.analysis import ratio
+from kalshi_lab.analysis import ratio, scores
 from tests.tape.draws import planted, planted_from_both_sides, trades
 
 SEEDS = 400
@@ -148,7 +148,7 @@ def test_students_quantiles_are_those_of_the_tables() -> None:
         (30, 2.0422725),
         (1000, 1.9623391),
     ):
-        assert ratio.student(0.95, freedom) == pytest.approx(wanted, rel=1e-4)
+        assert scores.student(0.95, freedom) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_band_in_which_all_lost_has_an_interval_all_the_same() -> None:
@@ -212,7 +212,7 @@ def test_a_slope_s_error_is_that_of_lines_with_each_event_left_out() -> None:
     share = np.bincount(cluster, w * (x - middle) ** 2)
     draws = share.sum() ** 2 / (share**2).sum()
     assert b == pytest.approx(whole)
-    assert (high - low) / 2 == pytest.approx(ratio.student(0.95, draws - 1) * error)
+    assert (high - low) / 2 == pytest.approx(scores.student(0.95, draws - 1) * error)
     shared = ratio.slope(rows(np.ones(300)), 0.95)
     assert shared is not None
     assert shared[3] - shared[2] > high - low
