@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from kalshi_lab.analysis.scores import Interval, scored, wilson
-from kalshi_lab.analysis.scores import student as student
+from kalshi_lab.analysis.scores import student as student  # noqa: PLC0414 - known here too
 from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
