@@ -58,7 +58,7 @@ class Standing:
         }  # fmt: skip
         self._kept[made["id"]] = made
         self._runs[made["id"]] = []
-        return 201, {**made, **({"webhookSecret": "whsec_told_once"} if kind == "monitor" else {})}
+        return 201, {**made, **({"webhookSecret": f"whsec_{made['id']}"} if kind == "monitor" else {})}
 
     def _plain(self, one: dict[str, Any], method: str, body: dict[str, Any]) -> Told:
         if method == "DELETE":
