@@ -142,6 +142,25 @@ def ladder(
     return Ladder(table=table, basis=basis, summary=_summary(totals, levels), tails=_said(tails))
 
 
+def repaired(
+    frame: pl.DataFrame, *, weight: str | None = "spread", unit: float | str | None = "strikes"
+) -> pl.DataFrame:
+    """What each market of a ladder costs under the distribution that comes closest to all of them: ticker, probability Float64.
+
+    `frame` is what `ladder` takes at one time, with ticker. Markets without strikes, without a real quote, and of events whose markets
+    say nothing of each other (fewer than two of them) are not there.
+    """
+    _needed(frame, "mid", weight)
+    parted = [name for name in ("event_ticker",) if name in frame.columns]
+    ready = _priced(frame, "mid", weight, Counter()).filter("real")
+    found = []
+    for _, part in _parts(ready, parted):
+        made = rungs(part, unit)
+        if len(made.prices) == part.height > 1:
+            found.append(part.select("ticker", probability=pl.Series(made.priced(_fitted(made)), dtype=pl.Float64)))
+    return pl.concat(found) if found else pl.DataFrame(schema={"ticker": pl.String, "probability": pl.Float64})
+
+
 def _needed(frame: pl.DataFrame, price: str, weight: str | None) -> None:
     quotes = ("yes_bid", "yes_ask") if price in {"mid", "bounds"} else (price,)
     extra = () if weight in {None, "spread"} else (weight,)

@@ -133,8 +133,12 @@ def canvas(
     columns: int = 1,
     height: float,
     ratios: Sequence[float],
+    apart: bool = False,
 ) -> Iterator[tuple[Picture, list[Axes]]]:
-    """An empty picture and its panels, laid out once at the end, so that a later change of style cannot reach it."""
+    """An empty picture and its panels, laid out once at the end, so that a later change of style cannot reach it.
+
+    Panels above one another share what is on the x axis, unless they are `apart`.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -145,7 +149,9 @@ def canvas(
         engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, rect=(0, 0, 1, height / whole))
         figure = Figure(figsize=(WIDTH, whole), dpi=DPI, layout=engine)
         shares: Mapping[str, Any] = {"height_ratios": ratios} if rows > 1 else {"width_ratios": ratios}
-        grid = figure.subplots(rows, columns, squeeze=False, sharex="col" if rows > 1 else "none", **shares)
+        grid = figure.subplots(
+            rows, columns, squeeze=False, sharex="col" if rows > 1 and not apart else "none", **shares
+        )
         head = figure.text(0.012, 1 - 0.08 / whole, heading, va="top", fontsize=12, fontweight="bold")
         figure.text(0.012, height / whole, below, va="bottom", fontsize=9, color=MUTED)
         yield Picture(figure, literal(title, 140)), list(grid.flat)

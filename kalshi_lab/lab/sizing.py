@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.analysis.edge import Edge
     from kalshi_lab.analysis.kelly import Kelly
+    from kalshi_lab.analysis.recalibration import Recalibration
     from kalshi_lab.models import Event, Series
 
 NAMED = 200  # events in one request, at most
@@ -29,12 +30,30 @@ NAMED = 200  # events in one request, at most
 class AsyncSizing(Verbs):
     """Think: edge and stakes."""
 
-    async def edge(self, probabilities: Mapping[str, float] | None = None, *, min_ev: float = 0.0) -> Edge:
+    async def edge(
+        self,
+        probabilities: Mapping[str, float] | None = None,
+        *,
+        by: Recalibration | Literal["ladder"] | None = None,
+        event: str | None = None,
+        min_ev: float = 0.0,
+    ) -> Edge:
         """What is worth more than it costs at this moment's prices, net of each market's own fees.
 
-        probabilities: yours of YES, by ticker; without them those of your open theses. See `kl.edge` for the table. Raises NotFound for a
-        ticker that is not traded, UsageError where there is nothing to look at.
+        probabilities: yours of YES, by ticker; without them those of your open theses. With `by` the markets of an `event` are judged by
+        what prices have meant (a result of `kl.recalibrate`) or by their "ladder". See `kl.edge` for both and for the table. Raises
+        NotFound for a ticker that is not traded, UsageError where there is nothing to look at.
         """
+        if (by is None) != (event is None) or (by is not None and probabilities is not None):
+            raise UsageError(
+                "by and event go together, and without probabilities", hint='lab.edge(by="ladder", event="...")'
+            )
+        if by is not None:
+            rows = await self.kalshi.markets.list(event=event, status="open").frame(exact=True)
+            fees, exclusive = await self._terms(rows)
+            known = pl.col("event_ticker").replace_strict(exclusive, default=None, return_dtype=pl.Boolean)
+            rows = rows.with_columns(mutually_exclusive=known)
+            return await asyncio.to_thread(edge, rows, fees=fees, by=by, min_ev=min_ev)
         own = (
             await self._own()
             if probabilities is None

@@ -71,3 +71,38 @@ def test_bad_frames_are_refused() -> None:
     with pytest.raises(kl.UsageError, match="'ticker': 1 rows repeat"):
         kl.edge(pl.concat([markets((0.6, 0.48, 0.5))] * 2))
     assert kl.edge(markets((0.6, float("nan"), 0.5))).basis.excluded["without a real quote"] == 1
+
+
+def test_what_prices_have_meant_is_an_estimate() -> None:
+    """EDGE-1: where 20c has paid 30% of the time, YES at 21c is worth it, by a recalibration learned from other events."""
+    past = pl.DataFrame(
+        {"price": [0.2] * 40 + [0.8] * 40, "outcome": ([1, 1, 1] + [0] * 7) * 4 + ([1] * 8 + [0] * 2) * 4}
+    ).with_columns(event_ticker=pl.format("E{}", pl.int_range(pl.len()) // 10))
+    quoted = markets((None, 0.19, 0.21), (None, 0.79, 0.81), (None, 0.0, 1.0)).drop("probability")
+    made = kl.edge(quoted, by=kl.recalibrate(past, folds=4))
+    row = made.frame().row(0, named=True)
+    assert (made.frame().height, row["ticker"], row["type"], row["side"]) == (1, "M0", "calibration", "yes")
+    assert row["ev"] == pytest.approx(0.30 - 0.21 - 0.07 * 0.21 * 0.79)
+    assert dict(made.basis.excluded)["without a price to mend"] == 1
+    assert made.considered["ticker"].sort().to_list() == ["M0", "M1"]
+
+
+def test_a_rung_out_of_line_is_found_by_its_ladder() -> None:
+    """EDGE-1: a threshold that costs less than a higher one; each is judged by the rising distribution closest to all."""
+    rungs = markets((None, 0.69, 0.71), (None, 0.29, 0.31), (None, 0.49, 0.51), (None, 0.0, 1.0)).with_columns(
+        strike_type=pl.lit("greater"), floor_strike=pl.Series([1.0, 2.0, 3.0, None]), cap_strike=pl.lit(None, pl.Float64),
+        event_ticker=pl.lit("E"),
+    )  # fmt: skip
+    made = kl.edge(rungs, by="ladder")
+    found = {row["ticker"]: row for row in made.frame().iter_rows(named=True)}
+    assert {name: (row["side"], row["type"]) for name, row in found.items()} == {
+        "M1": ("yes", "ladder"),
+        "M2": ("no", "ladder"),
+    }
+    assert found["M1"]["probability"] == pytest.approx(0.40)
+    assert dict(made.basis.excluded)["that are no rung of a ladder with others"] == 1
+    assert kl.edge(rungs.head(1), by="ladder").frame().is_empty()
+    with pytest.raises(kl.UsageError, match="by"):
+        kl.edge(rungs, by="magic")  # type: ignore[arg-type]
+    with pytest.raises(kl.UsageError, match="floor_strike"):
+        kl.edge(rungs.drop("floor_strike"), by="ladder")

@@ -52,6 +52,18 @@ def test_a_game_is_staked_on_as_one(running: Exchange, tmp_path: Path) -> None:
             lab.edge({"KXNONE-1": 0.5})
 
 
+def test_an_event_is_judged_by_its_own_ladder(running: Exchange, tmp_path: Path) -> None:
+    """EDGE-1: the markets of an event against the distribution that they imply together."""
+    with kl.Lab("sim", base_url=running.url, home=tmp_path) as lab:
+        rows = lab.markets().filter(pl.col("strike_type").str.starts_with("greater"), pl.col("yes_bid") > 0)
+        event = rows.group_by("event_ticker").len().sort("len", "event_ticker")["event_ticker"][-1]
+        made = lab.edge(by="ladder", event=event)
+        assert made.considered.height > 1
+        assert made.plot().png().startswith(PNG)
+        with pytest.raises(kl.UsageError, match="go together"):
+            lab.edge(by="ladder")
+
+
 def test_a_waived_fee_is_none(running: Exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """EDGE-1: while a market's fees are waived it costs its price alone, and its fee from then on."""
     quoted = AsyncSizing._quoted
