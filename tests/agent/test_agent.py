@@ -85,6 +85,7 @@ def test_the_plan_is_the_same_each_time_and_its_price_known_before_anything_is_p
         lab.investigate(ticker, mode="dep")
 
 
+@pytest.mark.long
 def test_a_report_shows_its_work_and_its_cost_is_what_was_billed(lab: kl.Lab, ticker: str) -> None:
     """AG-1, AG-3: steps with exact costs, factors with quotations and addresses, one look at the market."""
     lab.simulated.reset_log()
@@ -351,6 +352,7 @@ def ask(url: str, spending: Spending, brief: Brief = BRIEF) -> Draft:
     return asyncio.run(scenario())
 
 
+@pytest.mark.long
 def test_a_model_answers_through_a_form_and_is_paid_by_its_tokens(model: str, spending: Spending) -> None:
     """AG-4: a tool call, its cost from the usage; passages are given as data."""
     draft = ask(model, spending)

@@ -121,6 +121,7 @@ def promise(result: kl.Backtest, truth: dict[str, float]) -> tuple[float, float]
     return worth, sum(each**2 for each in spread.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("informed", [True, False])
 def test_whole_worlds_pay_what_the_truth_promised(informed: bool) -> None:
     """TH-7: who knows the truth gains what it is worth, and who does not pays the spread and the fees."""

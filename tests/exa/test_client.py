@@ -289,6 +289,7 @@ def test_retired_and_unknown_endpoints_are_told_as_what_they_are(aexa: Callable[
         asyncio.run(send("/nonsense"))
 
 
+@pytest.mark.long
 def test_fifty_calls_at_a_cap_spend_at_most_the_cap_exactly(
     aexa: Callable[..., AsyncExa], billed: Callable[[], Decimal]
 ) -> None:

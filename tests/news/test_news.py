@@ -128,6 +128,7 @@ def test_headlines_lose_the_name_of_their_outlet() -> None:
     assert headline(None) == ""
 
 
+@pytest.mark.long
 def test_news_are_followed_collected_and_judged(lab: kl.Lab) -> None:
     """NW-1, NW-2: track, collect in steps, articles and their lean against the sim's own truth."""
     ticker = str(lab.markets(series="KXBILLVOTE", limit=1)["ticker"][0])
@@ -160,6 +161,7 @@ def kl_key(url: str) -> str:
     return canonical(url)
 
 
+@pytest.mark.long
 def test_a_failure_leaves_the_topic_where_it_was_and_is_told_as_what_it_is(lab: kl.Lab) -> None:
     """NW-1, NW-2: an error is no "not found", and a failed look does not move the mark."""
     event = str(lab.events(series="KXCPI", limit=1)["event_ticker"][0])

@@ -65,6 +65,7 @@ def test_what_is_reserved_counts_until_the_answer_says_what_it_cost(
     ]
 
 
+@pytest.mark.long
 def test_fifty_at_once_spend_at_most_the_cap_and_what_is_refused_says_its_price(
     store: Store, spending: Spending
 ) -> None:
@@ -89,6 +90,7 @@ def test_fifty_at_once_spend_at_most_the_cap_and_what_is_refused_says_its_price(
     assert asyncio.run(spent(store))["cost"].sum() == Decimal("0.098")
 
 
+@pytest.mark.long
 def test_a_second_process_spends_from_the_same_caps(store: Store, spending: Spending) -> None:
     code = """
 import asyncio, sys
