@@ -63,7 +63,7 @@ def price_path(
         if rows["bid"].is_null().all() and rows["ask"].is_null().all():
             say(panes[0], "no quotes")
         else:
-            _band(panes[0], rows, times)
+            band(panes[0], rows, times)
         price_axis(panes[0])
         legend(picture.figure, panes[0])
     return picture
@@ -78,7 +78,8 @@ def _quoted(rows: pl.DataFrame) -> str:
     return f"{count}, the last with both sides {bid:.4g} bid, {ask:.4g} ask"
 
 
-def _band(axes: Axes, rows: pl.DataFrame, times: list[Any]) -> None:
+def band(axes: Axes, rows: pl.DataFrame, times: list[Any]) -> None:
+    """Bid to ask, the middle, and the last trades where `rows` has a price; a missing side is a gap."""
     bid, ask, nan = rows["bid"], rows["ask"], float("nan")
     alone: dict[str, Any] = {"linewidth": 0.9, "color": BLUE, "drawstyle": "steps-post", "alpha": 0.7}
     low, high = bid.fill_null(nan).to_list(), ask.fill_null(nan).to_list()

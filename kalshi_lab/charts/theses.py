@@ -9,7 +9,6 @@ import polars as pl
 from kalshi_lab.charts.house import (
     BLUE,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
     RED,
@@ -23,6 +22,7 @@ from kalshi_lab.charts.house import (
     say,
     time_axis,
 )
+from kalshi_lab.charts.markets import band
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def thesis(
         if rows.is_empty() and said.is_empty():
             say(axes, "nothing is known")
         if not rows.is_empty():
-            _band(axes, rows)
+            band(axes, rows, rows["time"].to_list())
         if not said.is_empty():
             _own(axes, said, max(times))
         if paid is not None:
@@ -93,23 +93,12 @@ def thesis(
     return picture
 
 
-def _band(axes: Axes, path: pl.DataFrame) -> None:
-    nan = float("nan")
-    times, bid, ask = path["time"].to_list(), path["bid"], path["ask"]
-    low, high = bid.fill_null(nan).to_list(), ask.fill_null(nan).to_list()
-    axes.fill_between(times, low, high, step="post", color=BLUE, alpha=0.2, linewidth=0, label="bid to ask")
-    middle = ((bid + ask) / 2).fill_null(nan).to_list()
-    axes.plot(times, middle, color=INK, linewidth=1.2, drawstyle="steps-post", label="middle", marker=".", markersize=2)
-
-
 def _own(axes: Axes, said: pl.DataFrame, last: datetime) -> None:
     """Your probability as it stood from version to version, and the prices that you said it against."""
     rows = said.sort("time")
     times: list[Any] = [*rows["time"].to_list(), last]
     values = [*rows["probability"].to_list(), rows["probability"][-1]]
-    axes.plot(
-        times, values, color=GREEN, linewidth=1.8, linestyle="--", drawstyle="steps-post", label="your probability"
-    )
+    axes.plot(times, values, color=GREEN, linewidth=1.8, linestyle="--", drawstyle="steps-post", label="you")
     entries = rows.select("quoted_at", "yes_bid", "yes_ask").unique(maintain_order=True).drop_nulls()
     middles = ((entries["yes_bid"] + entries["yes_ask"]) / 2).to_list()
     if middles:
@@ -120,7 +109,7 @@ def _own(axes: Axes, said: pl.DataFrame, last: datetime) -> None:
             mark="D",
             size=6,
             color=ORANGE,
-            label="the price when you said so",
+            label="price then",
         )
 
 
@@ -134,7 +123,7 @@ def _marks(
 def _ticks(axes: Axes, words: str, when: Sequence[datetime], times: Sequence[datetime]) -> None:
     if times and when:
         at: list[Any] = [min(max(each, min(times)), max(times)) for each in when]
-        label = f"evidence: {literal(words, 14)} ({len(at)})"
+        label = f"{literal(words, 14)} ({len(at)})"
         edge: dict[str, Any] = {"linestyle": "", "marker": "|", "markersize": 14, "markeredgewidth": 2}
         axes.plot(
             at,
@@ -164,7 +153,9 @@ def track_record(result: Record) -> Picture:
                 label="95% interval",
             )
         areas = [20 + 12 * count for count in bins["n"].clip(upper_bound=20).to_list()]
-        left.scatter(bins["mean_price"], bins["win_rate"], s=areas, color=BLUE, zorder=3, label="your forecasts")
+        left.scatter(
+            bins["mean_price"], bins["win_rate"], s=areas, color=BLUE, zorder=3, clip_on=False, label="your forecasts"
+        )
         left.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="what you said", ylabel="share that happened")
         if bins.is_empty():
             say(left, "nothing settled yet")

@@ -65,7 +65,7 @@ class Change:
     bear: str | None = None
     assumptions: Iterable[str] | None = None
     invalidation: Iterable[str] | None = None
-    evidence: Iterable[Mapping[str, Any] | Evidence] | None = None
+    evidence: Iterable[Mapping[str, Any]] | None = None
     note: str | None = None
 
     @property
