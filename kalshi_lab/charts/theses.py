@@ -70,6 +70,8 @@ def thesis(
     need(path, "time", "bid", "ask")
     need(said, "time", "probability", "quoted_at", "yes_bid", "yes_ask")
     rows = path.drop_nulls("time").sort("time").with_columns(pl.col("bid", "ask").cast(pl.Float64).fill_nan(None))
+    if until is not None:
+        said = said.filter(pl.col("time") <= until)  # what is noted after the end moves no line
     times: list[datetime] = [
         *rows["time"].to_list(),
         *said["time"].to_list(),
@@ -82,7 +84,7 @@ def thesis(
         if not rows.is_empty():
             band(axes, rows, rows["time"].to_list())
         if not said.is_empty():
-            _own(axes, said, max(times))
+            _own(axes, said, until or max(times))
         if paid is not None:
             _marks(axes, [paid[0]], [paid[1]], mark="*", size=13, color=VIOLET, label=f"paid {paid[1]:.4g}")
         price_axis(axes)
