@@ -104,6 +104,14 @@ def test_a_report_shows_its_work_and_its_cost_is_what_was_billed(lab: kl.Lab, ti
         assert one.sha256
     assert report.probability is not None
     assert 0 < report.probability < 1
+    thesis = lab.thesis(
+        "by the agent",
+        tickers=ticker,
+        probability=report.probability,
+        because=report.reasoning,
+        evidence=report.evidence(),
+    )
+    assert {one.url for one in thesis.evidence} == {one.url for one in believed}
     html = report._repr_html_()
     assert "For YES" in html
     assert "For NO" in html

@@ -111,6 +111,16 @@ class Report:
         """What speaks for NO and is believed, the strongest first."""
         return _sided(self.factors, -1)
 
+    def evidence(self) -> list[dict[str, Any]]:
+        """What is believed, as `lab.thesis(..., evidence=...)` takes it: url, title, passage, published, stance towards YES."""
+        stances = {1: "yes", -1: "no", 0: "neutral", None: None}
+        return [
+            {"url": one.url, "title": one.title or None, "passage": one.quote, "published": one.published,
+             "stance": stances[None if one.lean is None else (one.lean > 0) - (one.lean < 0)]}
+            for one in self.factors
+            if one.believed
+        ]  # fmt: skip
+
     def frame(self) -> pl.DataFrame:
         """The factors: url, title, published (UTC), quote, lean, verified, why_not, sha256."""
         return pl.DataFrame([asdict(one) for one in self.factors], schema=FACTORS)
