@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+FEWEST = 10  # clusters with a win, and with a loss, for their differences to tell how a win rate varies
 ROUNDED = 1e-9  # a share of a sum that is 0 but for rounding
 
 
@@ -60,7 +61,7 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
         pl.len().alias("clusters"), pl.col("n").sum(), pl.col("weight").sum(),
         (pl.col("weight").sum().pow(2) / pl.col("weight").pow(2).sum()).alias("draws"),
         (pl.col("weight").sum().pow(2) / pl.col("_squares").sum()).alias("most_draws"),
-        *(pl.col(f"_{v}").first() / pl.col("_W").first() for v in values), *errors,
+        *(pl.col(f"_{v}").first() / pl.col("_W").first() for v in values), *errors, *_rarer(values),
     )  # fmt: skip
     reach = [_student(pl.col("draws"), confidence).alias("_t")]
     found = found.rename({f"_{v}": v for v in values}).with_columns(reach)
@@ -75,6 +76,14 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
     return found.drop("_t", *(f"_{v}_e" for v in values), *([] if keys else ["_all"]))
 
 
+def _rarer(values: Sequence[str]) -> list[pl.Expr]:
+    """In how many clusters there are wins, or in how many losses, whichever are fewer."""
+    if "win_rate" not in values:
+        return []
+    won, lost = pl.col("win_rate") > 0, pl.col("weight") - pl.col("win_rate") > ROUNDED * pl.col("weight")
+    return [pl.min_horizontal(won.sum(), lost.sum()).alias("rarer")]
+
+
 def _student(draws: pl.Expr, confidence: float) -> pl.Expr:
     return draws.map_elements(lambda n: student(confidence, n - 1), return_dtype=pl.Float64)
 
@@ -84,9 +93,9 @@ def certain(found: pl.DataFrame, values: Sequence[str], confidence: float) -> pl
 
     `found` is what `means` gives of win_rate and the values. Near 0 and 1 a mean's symmetric interval holds the truth too seldom; Wilson's,
     for as many independent draws as have the win rate's variance (`kalshi_lab.analysis.scores.clustered` has the source), reaches further
-    to the inside. They are no more draws than the rows have by their weights: one small loss among large wins has hardly any variance.
-    Each value's interval is bent as the win rate's is, in proportion to its own width. Where all won or all lost the variance is 0 and
-    says nothing: each effective cluster is then a draw.
+    to the inside. With fewer than 10 clusters that won, or that lost, they are no more draws than the rows have by their weights: one
+    small loss among large wins has hardly any variance. Each value's interval is bent as the win rate's is, in proportion to its own
+    width. Where all won or all lost the variance is 0 and says nothing: each effective cluster is then a draw.
     """
     ends = [_share(row, confidence) for row in found.iter_rows(named=True)]
     low = pl.Series("_low", [None if each is None else each.low for each in ends], pl.Float64)
@@ -109,7 +118,8 @@ def _share(row: dict[str, float], confidence: float) -> Interval | None:
         return wilson(rate, draws, confidence)
     t = student(confidence, draws - 1)
     variance = ((row["win_rate_high"] - rate) / t) ** 2
-    return scored(rate, min(rate * (1 - rate) / max(variance, ROUNDED**2), row["most_draws"]), t)
+    many = rate * (1 - rate) / max(variance, ROUNDED**2)
+    return scored(rate, min(many, row["most_draws"]) if row["rarer"] < FEWEST else many, t)
 
 
 def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, float] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from kalshi_lab.analysis.ratio import FEWEST
 from kalshi_lab.analysis.science import science
 from kalshi_lab.errors import UsageError
 
@@ -17,7 +18,6 @@ SCHEMA = {
 }  # fmt: skip
 AT_ONCE = 20_000_000  # draws held in memory
 MICRO = 10**6
-FEWEST = 10  # clusters with a win, and with a loss, below which draws of a bin are too much alike
 
 
 def intervals(

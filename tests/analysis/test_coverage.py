@@ -130,7 +130,7 @@ def test_a_planted_effect_of_size_is_held(seeds: range) -> None:
     held = Held()
     apart = 0
     for seed in seeds:
-        frame, true = trades(seed, bias=0.0, edge=0.0, markets=1, events=150)
+        frame, true = trades(seed, bias=0.0, edge=0.0, markets=2, events=100, per_market=4)
         more = pl.when(pl.col("count") >= 10).then(0.03).otherwise(0.0)
         dearer = pl.when(pl.col("taker_outcome_side") == "yes").then(more).otherwise(-more)
         paid = (pl.col("yes_price") + dearer).clip(0.001, 0.999)
