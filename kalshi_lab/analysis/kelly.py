@@ -4,7 +4,8 @@ With stakes f(i) at cost c(i) a contract, of which each pays a dollar in the sta
 
     W(s) = 1 + sum_i f(i) (a(s, i) / c(i) - 1)
 
-and the stakes maximise sum_s p(s) log W(s) under sum_i f(i) <= 1, f(i) >= 0, which is concave. Sources: J. L. Kelly, "A New
+and the stakes maximise sum_s p(s) log W(s) under sum_i f(i) <= 1, f(i) >= 0 and whatever caps are given, which is concave: a cap that
+binds moves the other stakes too. Sources: J. L. Kelly, "A New
 Interpretation of Information Rate" (1956); for outcomes of which one wins, P. Smoczynski and D. Tomkins, "An explicit solution to
 the problem of optimizing the allocations of a bettor's wealth when wagering on horse races" (2010), which this solver is tested
 against. Costs are net of fees.
@@ -59,6 +60,8 @@ def kelly(
     bankroll: float,
     fraction: float = 0.5,
     most: float = 1.0,
+    most_event: float = 1.0,
+    most_total: float = 1.0,
     lot: float = 1.0,
 ) -> Kelly:
     """Stakes that grow a bankroll (dollars) fastest, all bets considered at once, of which `fraction` is then staked.
@@ -67,21 +70,23 @@ def kelly(
     event_ticker, mutually_exclusive and size (contracts at that price, which no stake exceeds). Markets of an event that the exchange
     calls mutually exclusive share their states: one of them wins, or none does with what is left of the probability. Of other events
     only the best bet counts, since how their markets hang together is not known; bets on different events are taken as independent.
-    `most` bounds the share of the bankroll on one market, `lot` is the smallest number of contracts. Up to 20,000 joint states are
-    counted out, beyond that so many are drawn from a fixed seed.
+    `most`, `most_event` and `most_total` bound the shares of the bankroll that are staked on one market, one event and all; they and `size`
+    are constraints of the optimum itself, so that what one bet may not take another does. `lot` is the smallest number of contracts. Up
+    to 20,000 joint states are counted out, beyond that so many are drawn from a fixed seed.
 
     Table: ticker, side String; probability, cost, ev Float64 dollars a contract; alone, the full Kelly fraction of the bet by itself,
-    (p - c) / (1 - c); full, its fraction among the others; stake, after `fraction` and `most`, Float64 shares of the bankroll;
+    (p - c) / (1 - c); full, its fraction among the others without caps; stake, `fraction` of the best under the caps, Float64 shares
+    of the bankroll;
     contracts Float64, dollars (what they cost) and expected (what they are expected to win), Float64. Formula and sources: see
     `kalshi_lab.analysis.kelly`. More than one bet needs the extra `analysis`. Raises UsageError for a missing column, values outside
     [0, 1], and probabilities of an exclusive event that add up to more than 1.
     """
-    _check(bets, bankroll, fraction, most, lot)
+    _check(bets, lot=lot, bankroll=bankroll, fraction=fraction, most=most, most_event=most_event, most_total=most_total)
     worth = bets.filter(pl.col("probability") > pl.col("cost"))
     rows, apart = _one_of_each_event(worth)
-    full = _fractions(rows)
-    stake = [min(fraction * each, most) for each in full[0]]
-    table = _sized(rows, full[0], stake, bankroll, lot)
+    caps = _caps(rows, bankroll=bankroll, fraction=fraction, most=most, most_event=most_event, most_total=most_total)
+    full, stake = _fractions(rows, caps)
+    table = _sized(rows, full[0], [fraction * each for each in stake], bankroll, lot)
     excluded = {
         "not worth their cost": bets.height - worth.height,
         "beside a better one of an event whose markets are not exclusive": apart,
@@ -90,7 +95,7 @@ def kelly(
     return Kelly(table=table, basis=basis, bankroll=float(bankroll), fraction=fraction, growth=full[1])
 
 
-def _check(bets: pl.DataFrame, bankroll: float, fraction: float, most: float, lot: float) -> None:
+def _check(bets: pl.DataFrame, *, lot: float, bankroll: float, **shares: float) -> None:
     for name in NEEDED:
         if name not in bets.columns:
             raise unknown("column", name, bets.columns)
@@ -109,12 +114,12 @@ def _check(bets: pl.DataFrame, bankroll: float, fraction: float, most: float, lo
     doubled = bets.height - bets["ticker"].n_unique()
     if doubled:
         raise UsageError(f"column 'ticker': {doubled:,} rows repeat a market", hint="Give one side of each market")
-    for name, value, ok in (("bankroll", bankroll, 0 < bankroll < math.inf), ("fraction", fraction, 0 < fraction <= 1),
-                            ("most", most, 0 < most <= 1), ("lot", lot, lot >= SMALLEST)):  # fmt: skip
+    ranges = {"bankroll": (bankroll, 0 < bankroll < math.inf), "lot": (lot, lot >= SMALLEST)}
+    for name, (value, ok) in (ranges | {name: (share, 0 < share <= 1) for name, share in shares.items()}).items():
         if not ok:
             raise UsageError(
                 f"{name}={value!r} makes no sense",
-                hint="bankroll > 0 dollars; fraction and most in (0, 1]; lot >= 0.01",
+                hint="bankroll > 0 dollars; fraction and what is at most staked in (0, 1]; lot >= 0.01",
             )
 
 
@@ -130,17 +135,55 @@ def _one_of_each_event(bets: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     return kept.sort("group", "ticker"), rows.height - kept.height
 
 
-def _fractions(rows: pl.DataFrame) -> tuple[list[float], float, str]:
-    """The full fraction of each bet, the growth with them, and over which states in words."""
+@dataclass(frozen=True, slots=True)
+class _Caps:
+    """What the optimum may be at most: each stake, the sum of each event's (places of its bets), and the sum of all."""
+
+    each: list[float]
+    events: list[tuple[list[int], float]]
+    total: float
+
+    def hold(self, stakes: list[float]) -> bool:
+        """Whether the stakes keep them."""
+        inside = all(stake <= cap + SLACK for stake, cap in zip(stakes, self.each, strict=True))
+        events = all(sum(stakes[place] for place in places) <= cap + SLACK for places, cap in self.events)
+        return inside and events and sum(stakes) <= self.total + SLACK
+
+
+def _caps(
+    rows: pl.DataFrame, *, bankroll: float, fraction: float, most: float, most_event: float, most_total: float
+) -> _Caps:
+    """The caps of the stakes before `fraction` is taken of them: those of what is staked are as much larger."""
+    size = (
+        pl.col("size").cast(pl.Float64) * pl.col("cost") / bankroll
+        if "size" in rows.columns
+        else pl.lit(None, pl.Float64)
+    )
+    each = rows.with_columns(cap=pl.min_horizontal(size, pl.lit(most)) / fraction)["cap"].clip(0, 1).to_list()
+    groups = rows["group"].to_list()
+    events = [
+        ([place for place, other in enumerate(groups) if other == group], most_event / fraction)
+        for group in dict.fromkeys(groups)
+    ]
+    return _Caps(each, events, min(most_total / fraction, 1.0))
+
+
+def _fractions(rows: pl.DataFrame, caps: _Caps) -> tuple[tuple[list[float], float, str], list[float]]:
+    """The full fraction of each bet, the growth with them, and over which states in words; then the fractions under caps."""
     if rows.is_empty():
-        return [], 0.0, "no states"
+        return ([], 0.0, "no states"), []
     if rows.height == 1:
         chance, cost = rows.select("probability", "cost").row(0)
         stake = single(chance, cost)
-        return [stake], _growth(chance, cost, stake), "over 2 states, exactly"
+        return ([stake], _growth(chance, cost, stake), "over 2 states, exactly"), [
+            min(stake, caps.each[0], caps.events[0][1], caps.total)
+        ]
     groups = [_states(part) for part in rows.partition_by("group", maintain_order=True)]
     weights, wins, words = _joint(groups)
-    return *_solved(weights, wins, rows["cost"].to_list()), words
+    costs = rows["cost"].to_list()
+    stakes, growth = _solved(weights, wins, costs)
+    capped = stakes if caps.hold(stakes) else _solved(weights, wins, costs, caps)[0]
+    return (stakes, growth, words), capped
 
 
 def single(chance: float, cost: float) -> float:
@@ -193,19 +236,25 @@ def _joint(groups: Sequence[Sequence[tuple[float, tuple[bool, ...]]]]) -> tuple[
     return numpy.full(STATES, 1 / STATES), numpy.hstack(parts), f"over {STATES:,} joint states drawn from a fixed seed"
 
 
-def _solved(weights: Any, wins: Any, costs: list[float]) -> tuple[list[float], float]:
+def _solved(weights: Any, wins: Any, costs: list[float], caps: _Caps | None = None) -> tuple[list[float], float]:
     """The stakes of the concave programme by sequential least squares (scipy), and the growth with them."""
     numpy, optimize = science("numpy"), science("scipy.optimize")
     returns = wins / numpy.array(costs) - 1
-    ones = numpy.ones(len(costs))
+    limits = caps or _Caps([1.0] * len(costs), [], 1.0)
+    bound = numpy.array([limits.total, *(cap for _, cap in limits.events)])
+    sums = numpy.zeros((len(bound), len(costs)))
+    sums[0] = 1
+    for row, (places, _) in enumerate(limits.events, 1):
+        sums[row, places] = 1
 
     def loss(stakes: Any) -> tuple[float, Any]:
         wealth = numpy.maximum(1 + returns @ stakes, 1e-12)
         return -float(weights @ numpy.log(wealth)), -(returns.T @ (weights / wealth))
 
+    start = numpy.minimum(0.01, numpy.min(bound)) * numpy.minimum(1.0, limits.each) / len(costs)
     done = optimize.minimize(
-        loss, ones * 0.01 / len(costs), jac=True, method="SLSQP", bounds=[(0, 1)] * len(costs),
-        constraints=[{"type": "ineq", "fun": lambda stakes: 1 - stakes.sum(), "jac": lambda _: -ones}],
+        loss, start, jac=True, method="SLSQP", bounds=[(0, cap) for cap in limits.each],
+        constraints=[{"type": "ineq", "fun": lambda stakes: bound - sums @ stakes, "jac": lambda _: -sums}],
         options={"maxiter": 1000, "ftol": 1e-14},
     )  # fmt: skip
     stakes = numpy.where(done.x < 1e-9, 0.0, done.x)  # noqa: PLR2004 - the solver's own rounding

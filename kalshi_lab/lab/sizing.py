@@ -78,6 +78,8 @@ class AsyncSizing(Verbs):
         *,
         fraction: float = 0.5,
         most: float = 1.0,
+        most_event: float = 1.0,
+        most_total: float = 1.0,
         lot: float = 1.0,
     ) -> Kelly:
         """How much of a bankroll (dollars) to stake on what `edge` finds, no more than is offered at the best price.
@@ -85,7 +87,8 @@ class AsyncSizing(Verbs):
         See `kl.kelly` for the table and what it assumes; raises as `edge` does.
         """
         found = await self.edge(probabilities)
-        return await asyncio.to_thread(kelly, found.frame(), bankroll=bankroll, fraction=fraction, most=most, lot=lot)
+        caps = {"most": most, "most_event": most_event, "most_total": most_total}
+        return await asyncio.to_thread(kelly, found.frame(), bankroll=bankroll, fraction=fraction, lot=lot, **caps)
 
     async def _own(self) -> dict[str, float]:
         """The probabilities of the open theses, those of the youngest where several name a market."""

@@ -125,7 +125,7 @@ def test_what_hangs_together_unknown_is_not_staked_twice() -> None:
 
 def test_stakes_are_bounded_and_whole() -> None:
     """A fraction of Kelly, no more than `most`, no more than is offered, whole lots; 0 contracts is an answer."""
-    frame = bets(("A", 0.6, 0.5), ("B", 0.9, 0.5), ("C", 0.51, 0.5)).with_columns(size=pl.Series([None, 7.9, None]))
+    frame = bets(("A", 0.6, 0.5), ("B", 0.9, 0.5), ("C", 0.503, 0.5)).with_columns(size=pl.Series([None, 7.9, None]))
     table = kl.kelly(frame, bankroll=100, fraction=0.5, most=0.2).frame().sort("ticker")
     assert table["contracts"].to_list()[1] == 7
     assert table.filter(ticker="C")["contracts"].item() == 0
@@ -135,6 +135,79 @@ def test_stakes_are_bounded_and_whole() -> None:
     assert (alone["full"], alone["contracts"], alone["dollars"], alone["expected"]) == (
         pytest.approx(0.2), 200, pytest.approx(100), pytest.approx(20),
     )  # fmt: skip
+
+
+def slopes(stakes: list[float], rows: list[tuple[float, float]]) -> list[float]:
+    """How much faster each stake would make the bankroll grow, for independent bets, counted out."""
+    total = [0.0] * len(rows)
+    for states in itertools.product([True, False], repeat=len(rows)):
+        weight = math.prod(p if won else 1 - p for (p, _), won in zip(rows, states, strict=True))
+        gains = [(1 / c if won else 0) - 1 for (_, c), won in zip(rows, states, strict=True)]
+        wealth = 1 + sum(f * gain for f, gain in zip(stakes, gains, strict=True))
+        total = [so_far + weight * gain / wealth for so_far, gain in zip(total, gains, strict=True)]
+    return total
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.2, 0.9), st.floats(0.4, 0.95)), min_size=2, max_size=4),
+    st.floats(0.02, 0.3), st.floats(0.05, 0.5), st.sampled_from([1.0, 0.5]),
+)  # fmt: skip
+def test_caps_are_part_of_the_optimum(
+    raw: list[tuple[float, float]], most: float, most_total: float, fraction: float
+) -> None:
+    """KKT: bets below their cap are all worth the same last dollar, those at it more, those at nothing less; a full total has a price."""
+    rows = [(p, p * factor) for p, factor in raw]
+    frame = bets(*((f"B{i}", p, c) for i, (p, c) in enumerate(rows)))
+    made = (
+        kl.kelly(frame, bankroll=1000, fraction=fraction, most=most, most_total=most_total, lot=0.01)
+        .frame()
+        .sort("ticker")
+    )
+    stakes = made["stake"].to_list()
+    assert max(stakes) <= most + 1e-7
+    assert sum(stakes) <= most_total + 1e-7
+    worth = slopes([stake / fraction for stake in stakes], rows)
+    inner = [each for each, stake in zip(worth, stakes, strict=True) if 1e-6 < stake < most - 1e-6]
+    full = sum(stakes) > most_total - 1e-6
+    price = sum(inner) / len(inner) if inner else None
+    if not full and price is not None:
+        assert price == pytest.approx(0, abs=2e-3)
+    for each, stake in zip(worth, stakes, strict=True):
+        at = price if price is not None else 0.0 if not full else None
+        if at is None:
+            continue
+        if stake >= most - 1e-6:
+            assert each >= at - 2e-3
+        elif stake <= 1e-6:
+            assert each <= at + 2e-3
+        else:
+            assert each == pytest.approx(at, abs=2e-3)
+
+
+def test_what_one_bet_may_not_take_another_does() -> None:
+    """Caps on a market, on an event and on all; what is offered caps too; by itself a bet has its closed form."""
+    rows = [(0.6, 0.4), (0.3, 0.28)]
+    apart = bets(*((f"B{place}", *row) for place, row in enumerate(rows)))
+    free, capped = (kl.kelly(apart, bankroll=100, fraction=1, most=most).frame().sort("ticker") for most in (1.0, 0.1))
+    assert capped["full"].to_list() == free["full"].to_list()
+    assert capped["stake"][0] == pytest.approx(0.1, abs=1e-6)
+    best = max(np.linspace(0, 0.06, 601), key=lambda stake: growth([0.1, float(stake)], rows))
+    assert capped["stake"][1] == pytest.approx(best, abs=2e-4)
+    assert capped["stake"][1] > free["stake"][1] + 0.003
+    race = bets(("A", 0.5, 0.4), ("B", 0.4, 0.35), event="E")
+    two = pl.concat([race, bets(("C", 0.6, 0.5))], how="diagonal")
+    made = kl.kelly(two, bankroll=100, fraction=0.5, most_event=0.05, most_total=0.08).frame().sort("ticker")
+    assert made["stake"][:2].sum() <= 0.05 + 1e-7
+    assert made["stake"].sum() == pytest.approx(0.08, abs=1e-5)
+    offered = (
+        kl.kelly(two.with_columns(size=pl.Series([5.0, None, None])), bankroll=100, fraction=1).frame().sort("ticker")
+    )
+    assert offered["stake"][0] == pytest.approx(0.02, abs=1e-6)
+    for cap, wanted in ((1.0, 0.1), (0.07, 0.07)):
+        for name in ("most", "most_event", "most_total"):
+            alone = kl.kelly(bets(("A", 0.6, 0.5)), bankroll=100, fraction=0.5, **{name: cap}).frame()
+            assert alone["stake"].item() == pytest.approx(wanted)
 
 
 def test_many_bets_are_drawn_and_say_so() -> None:
