@@ -11,6 +11,7 @@ from decimal import Decimal
 
 PRICE_SCALE = 6
 COUNT_SCALE = 2
+MICRO, CENTI = 10**6, 10**2  # a dollar in the smallest parts of a price, a contract in those of a count
 DOLLARS_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$"
 COUNTS_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,2})?$"
 PRICE_PATTERN = r"^-?[0-9]{1,3}(\.[0-9]{1,6})?$"

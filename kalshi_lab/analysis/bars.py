@@ -10,9 +10,10 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
-from kalshi_lab.analysis.tape import CENTI, MICRO, TRADED, flags, framed, instants, texts, whole
+from kalshi_lab.analysis.tape import TRADED, flags, framed, instants, texts, whole
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError
+from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
     from kalshi_lab.analysis.engine import Engine

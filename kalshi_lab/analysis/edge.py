@@ -10,10 +10,11 @@ import polars as pl
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.ladder import repaired
 from kalshi_lab.analysis.recalibration import Recalibration
-from kalshi_lab.analysis.scan import MICRO, dollars, micro
+from kalshi_lab.analysis.scan import dollars, micro
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.fees import TAKER, FeeSchedule
 from kalshi_lab.models import quote
+from kalshi_lab.money import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,9 @@ import polars as pl
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.science import science
-from kalshi_lab.analysis.tape import CENTI, MICRO, flags, framed, instants, texts, whole
+from kalshi_lab.analysis.tape import flags, framed, instants, texts, whole
 from kalshi_lab.errors import UsageError
+from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
     from decimal import Decimal

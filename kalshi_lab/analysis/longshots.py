@@ -15,8 +15,9 @@ from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.scores import wilson
-from kalshi_lab.analysis.tape import CENTI, MICRO, TRADED, banded, edges, flags, framed, texts, weighting, whole
+from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, framed, texts, weighting, whole
 from kalshi_lab.errors import one_of
+from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
-from kalshi_lab.analysis.scan import MICRO, dollars, micro
+from kalshi_lab.analysis.scan import dollars, micro
 from kalshi_lab.errors import UsageError, unknown
 from kalshi_lab.models import quote
+from kalshi_lab.money import MICRO
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,6 +9,7 @@ import polars as pl
 from kalshi_lab.analysis.ratio import FEWEST
 from kalshi_lab.analysis.science import science
 from kalshi_lab.errors import UsageError
+from kalshi_lab.money import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,6 @@ SCHEMA = {
     "score": pl.String, "bin_low": pl.Float64, "bin_high": pl.Float64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
 }  # fmt: skip
 AT_ONCE = 20_000_000  # draws held in memory
-MICRO = 10**6
 
 
 def intervals(

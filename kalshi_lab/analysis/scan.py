@@ -21,6 +21,7 @@ from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.models import quote
 from kalshi_lab.models.market import is_combo
+from kalshi_lab.money import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Dollars = float | Decimal
 Kind = Literal["close_race", "high_volume", "wide_spread", "expiring", "new"]
 KINDS: tuple[str, ...] = get_args(Kind)
-MICRO = 1_000_000
 NEEDED = ("ticker", "status", "yes_bid", "yes_ask", "volume_24h", "close_time")
 SHOWN = (
     "ticker", "event_ticker", "category", "title", "yes_sub_title", "bid", "ask", "mid", "spread", "volume_24h", "open_interest",

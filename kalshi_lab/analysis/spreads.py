@@ -18,8 +18,6 @@ from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.tape import (
-    CENTI,
-    MICRO,
     TRADED,
     banded,
     edges,
@@ -32,6 +30,7 @@ from kalshi_lab.analysis.tape import (
 )
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError
+from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,13 +15,13 @@ import polars as pl
 
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.fees import MAKERS, TAKER, FeeSchedule
+from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
-MICRO, CENTI = 10**6, 100
 WEIGHTS: Final = ("contract", "trade", "dollar")
 TRADED = {"price": "yes_price", "side": "taker_outcome_side", "count": "count"}
 _MAKER = " ".join(f"WHEN '{kind}' THEN {float(TAKER * share)}" for kind, share in MAKERS.items())
