@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, cast, get_args
 
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.category import category as category_named
 from kalshi_lab.analysis.category import guessed_category
+from kalshi_lab.analysis.slippage import safe_size
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of, unknown
 from kalshi_lab.models import quote
@@ -26,7 +27,8 @@ from kalshi_lab.money import MICRO
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kalshi_lab.models import ExchangeStatus, Market
+    from kalshi_lab.book import OrderBook
+    from kalshi_lab.models import ExchangeStatus, Market, Orderbook
 
 Dollars = float | Decimal
 Kind = Literal["close_race", "high_volume", "wide_spread", "expiring", "new"]
@@ -34,20 +36,40 @@ KINDS: tuple[str, ...] = get_args(Kind)
 NEEDED = ("ticker", "status", "yes_bid", "yes_ask", "volume_24h", "close_time")
 SHOWN = (
     "ticker", "event_ticker", "category", "title", "yes_sub_title", "bid", "ask", "mid", "spread", "volume_24h", "open_interest",
-    "created_time", "open_time", "ends", "score", "reason",
+    "depth", "created_time", "open_time", "ends", "score", "reason",
 )  # fmt: skip
 TIMES = ("created_time", "open_time", "close_time", "expected_expiration_time")
 # A profile is what a market must have besides: contracts traded in 24 hours, the widest spread in dollars, contracts at its two best
-# quotes together, and how young it must be.
+# quotes together, how young it must be; and, where its book is known, contracts that either side can buy before a price slips.
 PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "raw": {},
         "tradeable": {"min_volume": 1000, "max_spread": 0.10},
-        "liquid": {"min_volume": 5000, "max_spread": 0.05, "min_size": 60},
-        "early": {"min_volume": 100, "max_spread": 0.05, "min_size": 40, "max_age": "72h"},
+        "liquid": {"min_volume": 5000, "max_spread": 0.05, "min_size": 60, "deep": 60},
+        "early": {"min_volume": 100, "max_spread": 0.05, "min_size": 40, "max_age": "72h", "deep": 40},
     }
 )
-LIMITS = ("min_volume", "max_spread", "min_size", "max_age")
+LIMITS = ("min_volume", "max_spread", "min_size", "max_age", "min_depth", "slippage")
+SLIPPAGE = Decimal("0.02")  # dollars above the best price that still count as depth
+
+
+class Filters(TypedDict, total=False):
+    """What a scan can be asked besides its kind: what each kind looks for, then what any market must have; see `scan`."""
+
+    low: Dollars | None
+    high: Dollars | None
+    volume: float | None
+    spread: Dollars | None
+    within: timedelta | str | None
+    unpriced: bool | None
+    min_volume: float | None
+    max_spread: Dollars | None
+    min_size: float | None
+    max_age: timedelta | str | None
+    min_depth: float | None
+    slippage: Dollars | None
+
+
 # what each kind looks for, unless it is told otherwise
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -67,6 +89,7 @@ class Scan(Result):
     kind: str
     asked: Mapping[str, Any] = field(default_factory=dict)
     trading: bool | None = None
+    without_depth: int = 0
     chart: ClassVar[str] = "scan"
 
     @property
@@ -76,7 +99,8 @@ class Scan(Result):
         if self.table.is_empty():
             return f"{halted}no market fits"
         first = self.table.row(0, named=True)
-        return f"{halted}{self.table.height:,} found, first {first['ticker']}: {first['reason']}"
+        unknown_depth = f"; the depth of {self.without_depth:,} is not known" if self.without_depth else ""
+        return f"{halted}{self.table.height:,} found, first {first['ticker']}: {first['reason']}{unknown_depth}"
 
 
 def scan(
@@ -89,16 +113,8 @@ def scan(
     top: int | None = None,
     combos: bool = False,
     trading: bool | None = None,
-    low: Dollars | None = None,
-    high: Dollars | None = None,
-    volume: float | None = None,
-    spread: Dollars | None = None,
-    within: timedelta | str | None = None,
-    unpriced: bool | None = None,
-    min_volume: float | None = None,
-    max_spread: Dollars | None = None,
-    min_size: float | None = None,
-    max_age: timedelta | str | None = None,
+    books: Mapping[str, OrderBook | Orderbook] | None = None,
+    **filters: Unpack[Filters],
 ) -> Scan:
     """The markets of a listing that are of a kind, best first.
 
@@ -112,22 +128,20 @@ def scan(
     - "new": created, or where that is not known opened, `within` the last (24h); without a real quote only with `unpriced=True`.
 
     `profile` is raw, tradeable, liquid or early; `min_volume` (contracts in 24 hours), `max_spread` (dollars), `min_size` (contracts at
-    the best bid and ask together) and `max_age` (since creation) win over it. Combos are left out unless asked
-    for. Only markets that are active and not past their close count, and, but for new ones, only real quotes.
-    `trading` is whether the exchange trades now, where that is known.
+    the best bid and ask together), `max_age` (since creation) and `min_depth` win over it. Depth is how many contracts can be bought, of
+    YES or of NO, whichever are fewer, within `slippage` dollars (0.02) of the best price, in the `books` that are given by ticker; without
+    a market's book it is not known: `min_depth` leaves such a market out, a profile lets it stand, and the result says how many there are.
+    Combos are left out unless asked for. Only markets that are active and not past their close count, and, but for new ones, only real
+    quotes. `trading` is whether the exchange trades now, where that is known.
 
-    Table: ticker, event_ticker, category, title, yes_sub_title String; bid, ask, mid, spread Float64 dollars; volume_24h, open_interest
-    Float64 contracts; created_time, open_time, ends Datetime(us, UTC); score Float64 of 0 to 1; reason String. Raises UsageError for a
-    missing column, prices outside [0, 1], and words and options that do not exist.
+    Table: ticker, event_ticker, category, title, yes_sub_title String; bid, ask, mid, spread Float64 dollars; volume_24h, open_interest,
+    depth Float64 contracts (depth null where not known); created_time, open_time, ends Datetime(us, UTC); score Float64 of 0 to 1;
+    reason String. Raises UsageError for a missing column, prices outside [0, 1], and words and options that do not exist.
     """
-    options: dict[str, Any] = {
-        "low": low, "high": high, "volume": volume, "spread": spread, "within": within, "unpriced": unpriced, "min_volume": min_volume,
-        "max_spread": max_spread, "min_size": min_size, "max_age": max_age,
-    }  # fmt: skip
-    kind, asked = _asked(kind, profile, {name: value for name, value in options.items() if value is not None})
+    kind, asked = _asked(kind, profile, {name: value for name, value in filters.items() if value is not None})
     if top is not None and top < 0:
         raise UsageError(f"top={top} makes no sense", hint="Give 0 or more, or None for all")
-    rows = _ready(markets, now)
+    rows = _ready(markets, now).with_columns(_depth(markets, books or {}, asked))
     wanted = _category(category)
     verdicts = [*_gate(now, kind, asked), *_limits(asked, now), *_fits(kind, asked, now)]
     if wanted is not None:
@@ -148,7 +162,10 @@ def scan(
         horizon=f"as of {now:%Y-%m-%d %H:%M} UTC",
         excluded=excluded,
     )
-    return Scan(table=found.select(SHOWN), basis=basis, kind=kind, asked=MappingProxyType(asked), trading=trading)
+    shallow = found["depth"].null_count() if {"deep", "min_depth"} & set(asked) else 0
+    return Scan(
+        table=found.select(SHOWN), basis=basis, kind=kind, asked=MappingProxyType(asked), trading=trading, without_depth=shallow
+    )  # fmt: skip
 
 
 def why_not_tradeable(market: Market, *, now: datetime, status: ExchangeStatus | None = None) -> str:
@@ -174,10 +191,26 @@ def _asked(kind: str, profile: str, options: Mapping[str, Any]) -> tuple[Kind, d
         if name not in allowed:
             raise unknown(f"option of a {kind} scan", name, allowed)
     asked = {**DEFAULTS[kind], **given, **options}
+    if asked.get("min_depth") is not None:
+        asked.pop("deep", None)  # one's own limit wins over the profile's
     for name in ("within", "max_age"):
         if asked.get(name) is not None:
             asked[name] = span(asked[name], what=name)
     return kind, asked
+
+
+def _depth(markets: pl.DataFrame, books: Mapping[str, OrderBook | Orderbook], asked: Mapping[str, Any]) -> pl.Series:
+    """Contracts that can be bought within the slippage asked for, of the side with fewer; null without a book."""
+    bound = asked.get("slippage", SLIPPAGE)
+
+    def of(ticker: str) -> float | None:
+        if ticker not in books or getattr(books[ticker], "stale", False):
+            return None
+        return float(
+            min(safe_size(books[ticker], side=side, average=None, marginal=bound).contracts for side in ("yes", "no"))
+        )
+
+    return pl.Series("depth", [of(ticker) for ticker in markets["ticker"]], dtype=pl.Float64)
 
 
 def _category(name: str | None) -> str | None:
@@ -256,6 +289,19 @@ def _limits(asked: Mapping[str, Any], now: datetime) -> list[Verdict]:
     if asked.get("min_size") is not None:
         deep = pl.col("yes_bid_size") + pl.col("yes_ask_size") >= float(asked["min_size"])
         limits.append((deep, f"with fewer than {asked['min_size']:,} contracts at the best quotes"))
+    within = f"contracts within {asked.get('slippage', SLIPPAGE):.4g} dollars of the best price"
+    if asked.get("min_depth") is not None:
+        limits.append((pl.col("depth").is_not_null(), "without a known book"))
+        limits.append(
+            (pl.col("depth") >= float(asked["min_depth"]), f"with fewer than {asked['min_depth']:,} {within}")
+        )
+    if asked.get("deep") is not None:
+        limits.append(
+            (
+                (pl.col("depth") >= float(asked["deep"])).fill_null(value=True),
+                f"with fewer than {asked['deep']:,} {within}",
+            )
+        )
     if asked.get("max_age") is not None:
         limits.append((pl.col("born") >= now - asked["max_age"], "older than asked"))
     return limits

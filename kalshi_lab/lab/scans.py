@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from kalshi_lab.analysis.category import category as category_named
 from kalshi_lab.analysis.movers import metrics, movers
 from kalshi_lab.clock import When, moment, span
 from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.kalshi.markets import BATCH
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from kalshi_lab.analysis.movers import Metrics, Movers
-    from kalshi_lab.analysis.scan import Dollars, Kind, Scan
+    from kalshi_lab.analysis.scan import Filters, Kind, Scan
+    from kalshi_lab.models import Orderbook
 
+DEEPEST = 300  # markets whose books one scan reads
 APART = 0.20  # dollars between a market's price and your own probability that are worth a second look
 DESCRIBED = """
 SELECT ticker, event_ticker, title, yes_sub_title, created_time, open_time, close_time FROM markets WHERE list_contains($1, ticker)
@@ -52,29 +56,18 @@ class AsyncScans(Verbs):
         series: str | None = None,
         combos: bool = False,
         top: int | None = 20,
-        low: Dollars | None = None,
-        high: Dollars | None = None,
-        volume: float | None = None,
-        spread: Dollars | None = None,
-        within: timedelta | str | None = None,
-        unpriced: bool | None = None,
-        min_volume: float | None = None,
-        max_spread: Dollars | None = None,
-        min_size: float | None = None,
-        max_age: timedelta | str | None = None,
+        **filters: Unpack[Filters],
     ) -> Scan:
         """Open markets that are of a kind now, best first: "close_race", "high_volume", "wide_spread", "expiring" or "new".
 
         The exchange filters what it can: new markets by their time of creation, those of a series, combos left out unless asked for.
         category: the exchange's word or a short one ("econ", "pol"); it is that of the series. Where one of your theses has a market of
         the table, `yours` is your probability and `apart` says whether the price differs from it by 20 cents or more: then read the rules
-        and the price once more. See `kl.scan` for the kinds, their options, the profiles and the table. Raises UsageError as that does.
+        and the price once more. Depth, for the profiles liquid and early and for `min_depth`, is that of the live books of the first 300
+        that fit otherwise, a request for each hundred. See `kl.scan` for the kinds, their filters, the profiles and the table. Raises
+        UsageError as that does.
         """
-        options: dict[str, Any] = {
-            "low": low, "high": high, "volume": volume, "spread": spread, "within": within, "unpriced": unpriced, "min_volume": min_volume,
-            "max_spread": max_spread, "min_size": min_size, "max_age": max_age,
-        }  # fmt: skip
-        now, asked = self.clock.now(), {"series": series, "combos": combos, **self._window(kind, within)}
+        now, asked = self.clock.now(), {"series": series, "combos": combos, **self._window(kind, filters.get("within"))}
         wanted = None if category is None else category_named(category)
         found, known, status = await asyncio.gather(
             self.kalshi.markets.list(**asked, status="open").frame(exact=True),
@@ -82,15 +75,34 @@ class AsyncScans(Verbs):
             self.kalshi.exchange.status(),
         )
         trading = status.exchange_active is True and status.trading_active is True
-        chosen = {"profile": profile, "category": wanted, "top": top, "combos": combos, "trading": trading, **options}
+        chosen: dict[str, Any] = {
+            "profile": profile,
+            "category": wanted,
+            "top": top,
+            "combos": combos,
+            "trading": trading,
+        }
         rows = found.with_columns(
             category=pl.col("ticker")
             .str.split("-")
             .list.first()
             .replace_strict(known, default=None, return_dtype=pl.String)
         )
-        made = await asyncio.to_thread(scans.scan, rows, kind, now=now, **chosen)
-        return await self._beside_theses(made)
+        first = functools.partial(scans.scan, rows, kind, now=now, **chosen)
+        if (
+            filters.get("min_depth") is None
+            and "deep" not in scans.PROFILES[one_of("profile", profile, scans.PROFILES)]
+        ):
+            return await self._beside_theses(await asyncio.to_thread(first, **filters))
+        every: Filters = {**filters, "min_depth": None}
+        candidates = await asyncio.to_thread(first, **every, top=None)
+        books = await self._deep(candidates.table["ticker"].head(DEEPEST).to_list())
+        return await self._beside_theses(await asyncio.to_thread(first, **filters, books=books))
+
+    async def _deep(self, tickers: list[str]) -> dict[str, Orderbook]:
+        parts = [tickers[start : start + BATCH] for start in range(0, len(tickers), BATCH)]
+        found = await asyncio.gather(*(self.kalshi.markets.orderbooks(part) for part in parts))
+        return {book.ticker: book for part in found for book in part}
 
     async def movers(
         self, period: timedelta | str = "24h", *, live: bool = False, min_change: float = 0.01, top: int | None = 20

@@ -108,6 +108,19 @@ def test_candlesticks_leave_the_volume_as_it_is(moving: Exchange, tmp_path: Path
     assert after["volume"].item() == pytest.approx(before)
 
 
+def test_a_liquid_scan_reads_live_books(lab: kl.Lab) -> None:
+    """SCN-6: one request for a hundred books, and the depth that each shows."""
+    made = lab.scan("expiring", within="90d", profile="liquid", min_volume=0, max_spread=1, top=None)
+    assert made.frame()["depth"].null_count() == 0
+    assert (made.frame()["depth"] >= 60).all()
+    assert made.frame().height > 0
+    row = made.frame().row(0, named=True)
+    book = lab.orderbook(row["ticker"])
+    sizes = [kl.safe_size(book, side=side, average=None, marginal="0.02").contracts for side in ("yes", "no")]
+    assert row["depth"] == float(min(sizes))
+    assert lab.scan("close_race", min_depth=10**9).frame().is_empty()
+
+
 def test_a_market_says_why_it_cannot_be_traded(lab: kl.Lab) -> None:
     """SCN-1: by the market and by the exchange."""
     ticker = lab.markets()["ticker"][0]

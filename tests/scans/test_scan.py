@@ -156,6 +156,29 @@ def test_a_profile_holds_for_every_kind(kind: str) -> None:
     assert found(rows, kind, max_age="4h") == []
 
 
+def test_depth_is_known_where_a_book_is() -> None:
+    """SCN-6: contracts within two cents of the best, of the side that has fewer; a profile lets the unknown stand and says so."""
+    rows = listing({}, {}, {})
+    no = ((Decimal("0.48"), Decimal(500)), (Decimal("0.47"), Decimal(500)), (Decimal("0.40"), Decimal(10_000)))
+
+    def book(contracts: int) -> kl.Orderbook:
+        return kl.Orderbook("M", ((Decimal("0.49"), Decimal(contracts)), (Decimal("0.46"), Decimal(9_999))), no)
+
+    books = {"M0": book(900), "M1": book(20)}
+    table = kl.scan(rows, "close_race", now=NOW, books=books).frame().sort("ticker")
+    assert table["depth"].to_list() == [900.0, 20.0, None]
+    assert kl.scan(rows, "close_race", now=NOW, books=books, slippage=0.03).frame().sort("ticker")["depth"][0] == 1000
+    liquid = kl.scan(rows, "close_race", now=NOW, books=books, profile="liquid")
+    assert liquid.frame()["ticker"].sort().to_list() == ["M0", "M2"]
+    assert "the depth of 1 is not known" in liquid.conclusion
+    assert liquid.basis.excluded["with fewer than 60 contracts within 0.02 dollars of the best price"] == 1
+    asked = kl.scan(rows, "close_race", now=NOW, books=books, min_depth=30)
+    assert asked.frame()["ticker"].to_list() == ["M0"]
+    assert asked.basis.excluded["without a known book"] == 1
+    with pytest.raises(kl.UsageError, match="min_dept"):
+        kl.scan(rows, "close_race", now=NOW, min_dept=30)  # type: ignore[call-arg]
+
+
 def test_categories_are_those_of_the_series_or_a_guess() -> None:
     """SCN-7, CAT-1: short words and any case; a column is believed before the ticker."""
     rows = listing(
