@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from kalshi_lab.analysis.tape import SERIES_OF_EVENT
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.fees import TAKER, FeeSchedule
@@ -42,7 +43,7 @@ settled AS (
     SELECT results.ticker, results.event_ticker, results.close_time,
            CASE results.result WHEN 'yes' THEN 1 WHEN 'no' THEN 0 END AS won,
            LEAST(results.close_time, results.settlement_ts, told.time) AS ended_at, markets.open_time, markets.fee_waiver_expiration_time,
-           COALESCE(markets.series_ticker, events.series_ticker, split_part(results.event_ticker, '-', 1)) AS series_ticker,
+           COALESCE(markets.series_ticker, events.series_ticker, {series}) AS series_ticker,
            COALESCE(events.category, series.category) AS category,
            COALESCE(events.fee_type_override, series.fee_type) AS fee_type,
            COALESCE(events.fee_multiplier_override, series.fee_multiplier) AS fee_multiplier
@@ -51,10 +52,10 @@ settled AS (
     LEFT JOIN markets ON markets.ticker = results.ticker
     LEFT JOIN events ON events.event_ticker = results.event_ticker
     LEFT JOIN series
-      ON series.ticker = COALESCE(markets.series_ticker, events.series_ticker, split_part(results.event_ticker, '-', 1))
+      ON series.ticker = COALESCE(markets.series_ticker, events.series_ticker, {series})
 ),
 decisions AS (
-    SELECT settled.*, horizons.horizon, horizons.seconds, ended_at - seconds * INTERVAL 1 SECOND AS decided_at
+    SELECT settled.*, horizons.horizon, horizons.seconds, ended_at - seconds * INTERVAL '1' SECOND AS decided_at
     FROM settled CROSS JOIN horizons WHERE {where}
 )"""
 # Quotes: the closes of candlesticks that had ended, and kept changes; a market that had left its listing has no quote.
@@ -189,7 +190,7 @@ class Labelled:
         chosen = "true" if self.series is None else f"settled.series_ticker = ${len(self.horizons) + 1}"
         price, at = _PRICE[self.price]
         parts = (
-            _SETTLED.format(horizons=values, where=chosen),
+            _SETTLED.format(horizons=values, where=chosen, series=SERIES_OF_EVENT),
             _SOURCES,
             _VOLUMES,
             _KNOWN.format(price=price, at=at, weight=_WEIGHT[self.weight]),

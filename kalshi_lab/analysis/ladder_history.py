@@ -35,7 +35,8 @@ seen AS (
     SELECT ticker, end_time, yes_bid_close, yes_ask_close FROM candlesticks WHERE ticker IN (SELECT ticker FROM chosen)
 ),
 placed AS (
-    SELECT *, date_trunc('{period}', time - INTERVAL '1' MICROSECOND) + INTERVAL '1' {period} AS period_end FROM seen
+    SELECT *, CASE WHEN time = date_trunc('{period}', time) THEN time
+                   ELSE date_trunc('{period}', time) + INTERVAL '1' {period} END AS period_end FROM seen
 ),
 ranked AS (
     SELECT *, ROW_NUMBER() OVER (PARTITION BY ticker, period_end ORDER BY time DESC) AS place FROM placed

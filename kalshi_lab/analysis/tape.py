@@ -27,6 +27,11 @@ TRADED = {"price": "yes_price", "side": "taker_outcome_side", "count": "count"}
 _MAKER = " ".join(f"WHEN '{kind}' THEN {float(TAKER * share)}" for kind, share in MAKERS.items())
 _RATE = f"CASE fee_type {_MAKER} END * fee_multiplier * {MICRO}"
 
+# The series of an event whose record is not kept: what stands before the first hyphen, in words that every engine knows.
+SERIES_OF_EVENT = (
+    "CASE WHEN position('-' IN results.event_ticker) > 0 "
+    "THEN substring(results.event_ticker, 1, position('-' IN results.event_ticker) - 1) ELSE results.event_ticker END"
+)
 # What the store knows of each market: its outcome, its event, and what its trades cost; an event's terms win over its series'.
 # The rates are those of the last terms seen: the store keeps no history of them.
 MARKETS = f"""
@@ -40,7 +45,7 @@ MARKETS = f"""
                coalesce(events.fee_multiplier_override, series.fee_multiplier) AS fee_multiplier
         FROM results
         LEFT JOIN events ON events.event_ticker = results.event_ticker
-        LEFT JOIN series ON series.ticker = coalesce(events.series_ticker, split_part(results.event_ticker, '-', 1))
+        LEFT JOIN series ON series.ticker = coalesce(events.series_ticker, {SERIES_OF_EVENT})
     )
 """  # noqa: S608 - our own words
 # The same without the fees, which need three tables more.
