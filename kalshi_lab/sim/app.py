@@ -20,7 +20,7 @@ from kalshi_lab.sim.desk.calls import Call, Reply, Signed
 from kalshi_lab.sim.desk.desk import Desk
 from kalshi_lab.sim.desk.keys import Caller
 from kalshi_lab.sim.exa import PREFIX as EXA
-from kalshi_lab.sim.exa import Service
+from kalshi_lab.sim.exa import Service, refusal
 from kalshi_lab.sim.faults import MAINTENANCE, Fault, Switchboard, error_body
 from kalshi_lab.sim.feed.feed import Feed
 from kalshi_lab.sim.feed.socket import Socket
@@ -135,15 +135,18 @@ class Application:
         return dated
 
     def _answer(self, request: Request, sent: bytes, fault: Fault | None, entry: dict[str, Any]) -> Response:
+        is_exa = request.scope["path"].startswith(f"{EXA}/")
         if fault is not None and fault.kind == "status":
-            return as_json(error_body(fault.status) if fault.body is None else fault.body, fault.status, fault.headers)
+            usual = refusal(request.scope["path"][len(EXA) :], fault.status) if is_exa else error_body(fault.status)
+            return as_json(usual if fault.body is None else fault.body, fault.status, fault.headers)
         if fault is not None and fault.kind == "html":
             return as_html(fault)
         try:
             body = _parsed(sent, entry)
             response = self._answered(request, body, entry)
-        except Refused as refusal:
-            response = as_json(refusal.body, refusal.status)
+        except Refused as refused:
+            unread = self._answered(request, None, entry) if is_exa else None  # who asks comes before what is asked
+            response = unread or as_json(refused.body, refused.status)
         return damaged(response, fault, request.query_params.get("cursor", "")) if fault else response
 
     def _answered(self, request: Request, body: Any, entry: dict[str, Any]) -> Response:

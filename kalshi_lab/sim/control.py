@@ -118,8 +118,11 @@ class Control:
         if "credit" in wanted:
             credit = wanted["credit"]
             self.exa.bill.credit = None if credit is None else self.exa.bill.total + Decimal(str(credit))
-        if "lies" in wanted:
-            self.exa.engine.lies = bool(wanted["lies"])
+        if wanted.get("stream", "") not in {"", "reset", "error"}:
+            raise ValueError("stream is reset, error or empty")
+        self.exa.engine.lies = bool(wanted.get("lies", self.exa.engine.lies))
+        self.exa.runs.fails = bool(wanted.get("fails", self.exa.runs.fails))
+        self.exa.stream = wanted.get("stream", self.exa.stream)
         return {}
 
 

@@ -36,9 +36,10 @@ def compressed(response: Response) -> Response:
     """The answer gzipped, without a timestamp, so that equal bodies give equal bytes."""
     squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
     body = squeezer.compress(bytes(response.body)) + squeezer.flush()
-    return Response(
-        body, response.status_code, {"content-encoding": "gzip", "vary": "Accept-Encoding"}, response.media_type
-    )
+    headers = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
+    if known := response.headers.get("x-request-id"):
+        headers["x-request-id"] = known
+    return Response(body, response.status_code, headers, response.media_type)
 
 
 def damaged(response: Response, fault: Fault, cursor: str) -> Response:

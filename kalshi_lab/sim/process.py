@@ -116,9 +116,16 @@ class Controls:
         """What the simulated Exa has charged: total (dollars as text) and calls, each with operation and dollars."""
         return self._control("GET", "/sim/exa/bill")
 
-    def exa(self, *, credit: float | str | None = None, lies: bool = False) -> None:
-        """Leave so many dollars of credit from now on (None: without end), and let answers quote what no page says (`lies`)."""
-        self._control("POST", "/sim/exa", {"credit": None if credit is None else str(credit), "lies": lies})
+    def exa(
+        self, *, credit: float | str | None = None, lies: bool = False, fails: bool = False, stream: str = ""
+    ) -> None:
+        """Leave so many dollars of credit from now on (None: without end), and let things go wrong.
+
+        `lies`: answers quote what no page says. `fails`: agent runs end in failure. `stream`: streams begin with text that they take
+        back ("reset"), or break after some text ("error").
+        """
+        given = {"credit": None if credit is None else str(credit), "lies": lies, "fails": fails, "stream": stream}
+        self._control("POST", "/sim/exa", given)
 
     @property
     def stream_url(self) -> str:

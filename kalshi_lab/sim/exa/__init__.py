@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kalshi_lab.sim.exa.service import PREFIX, Service
+from kalshi_lab.sim.exa.service import PREFIX, Service, refusal
 
-__all__ = ["PREFIX", "Service"]
+__all__ = ["PREFIX", "Service", "refusal"]

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
 SEARCH = {"lite": "0.004", "deep": "0.012", "deep-lite": "0.012", "deep-reasoning": "0.015"}
 RUN = {"minimal": "0.012", "low": "0.025", "medium": "0.10", "high": "0.50", "xhigh": "1.00"}
+METERED = {
+    "auto": ("0.35", 5),
+    "ultra": ("2.60", 20),
+    "max": ("2.60", 20),
+}  # what a run uses up, and the cap where none is given
+MONITOR_RUN = Decimal("0.015")
+WEBSET_SEARCH = Decimal("0.105")  # a compute unit and the search in it
 RATES = {"search": 10.0, "deep": 5.0, "answer": 10.0, "contents": 100.0, "runs": 5.0}
-DEEP = frozenset({"deep", "deep-lite", "deep-reasoning"})
 
 
 class Bill:
@@ -49,19 +55,27 @@ def search(body: dict[str, Any]) -> Decimal:
     """Dollars of a search."""
     number = int(body.get("numResults") or 10)
     base = Decimal(SEARCH.get(body.get("type") or "auto", "0.007"))
-    summaries = number if (body.get("contents") or {}).get("summary") is not None else 0
+    summaries = number if wanted(body.get("contents") or {}, "summary") else 0
     extra: int = max(0, number - 10) + summaries
     return base + Decimal("0.001") * extra
 
 
+def wanted(options: dict[str, Any], kind: str) -> bool:
+    """Whether a kind of content is asked for; an empty object asks for it."""
+    return options.get(kind) not in {None, False} if not isinstance(options.get(kind), dict) else True
+
+
 def contents(body: dict[str, Any], pages: int) -> Decimal:
     """Dollars of pages that were read."""
-    kinds: int = sum(bool(body.get(name)) or body.get(name) == {} for name in ("text", "highlights", "summary"))
+    kinds: int = sum(wanted(body, name) for name in ("text", "highlights", "summary"))
     return Decimal("0.001") * pages * max(kinds, 1)
 
 
-def run(body: dict[str, Any]) -> Decimal:
-    """Dollars of an agent run."""
+def run(body: dict[str, Any]) -> tuple[Decimal, bool]:
+    """Dollars of an agent run, and whether its budget ended it."""
     effort = body.get("effort") or "auto"
-    cap = (body.get("budget") or {}).get("maxCostDollars")
-    return Decimal(RUN.get(effort, str(cap or 5)))
+    if effort in RUN:
+        return Decimal(RUN[effort]), False
+    uses, cap = METERED[effort]
+    most = Decimal(str((body.get("budget") or {}).get("maxCostDollars") or cap))
+    return min(Decimal(uses), most), most < Decimal(uses)

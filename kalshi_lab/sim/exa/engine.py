@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.exa.stories import Leaf
     from kalshi_lab.sim.world import World
 
+    Grounds = list[tuple[str, list[Leaf]]]
+
 _WORD = re.compile(r"[a-z0-9]+(?:\.\d+)?")
 EVENTS = 40  # that a query looks at
 _COMMON = frozenset(
@@ -93,25 +95,42 @@ class Engine:
         known = [leaf.lean for leaf in leaves if leaf.kind == "news"]
         return sum(known) / len(known) if known else 0.0
 
-    def filled(self, schema: Any, leaves: Sequence[Leaf], query: str) -> Any:
-        """A value for a schema, made of the pages."""
-        return self._value("", schema if isinstance(schema, dict) else {}, list(leaves), query)
+    def filled(self, schema: Any, leaves: Sequence[Leaf], query: str, root: str = "") -> tuple[Any, Grounds]:
+        """A value for a schema, made of the pages, and for each part of it the pages that it rests on."""
+        grounds: Grounds = []
+        value = self._value(root, schema if isinstance(schema, dict) else {}, list(leaves), query, grounds)
+        return value, grounds
 
-    def _value(self, name: str, schema: dict[str, Any], leaves: list[Leaf], query: str) -> Any:
+    def _value(self, path: str, schema: dict[str, Any], leaves: list[Leaf], query: str, grounds: Grounds) -> Any:
         kind = schema.get("type", "string")
-        if schema.get("enum"):
-            allowed = schema["enum"]
-            return allowed[min(len(allowed) - 1, int((1 - self.lean(leaves)) / 2 * len(allowed)))]
+        kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
+        properties, items = schema.get("properties"), schema.get("items")
         if kind == "object":
+            inner = properties if isinstance(properties, dict) else {}
             return {
-                key: self._value(key, inner, leaves, query) for key, inner in (schema.get("properties") or {}).items()
+                key: self._value(
+                    f"{path}.{key}".lstrip("."), one if isinstance(one, dict) else {}, leaves, query, grounds
+                )
+                for key, one in inner.items()
             }
         if kind == "array":
-            return [self._value(name, schema.get("items") or {}, [leaf], query) for leaf in leaves[:5]]
+            most = schema.get("maxItems")
+            each = leaves[: most if isinstance(most, int) else 5]
+            plain = items if isinstance(items, dict) else {}
+            return [self._value(f"{path}[{n}]", plain, [leaf], query, grounds) for n, leaf in enumerate(each)]
+        grounds.append((path or "content", leaves[:5]))
+        return self._single(path.rpartition(".")[2], schema, kind, leaves, query)
+
+    def _single(self, name: str, schema: dict[str, Any], kind: Any, leaves: list[Leaf], query: str) -> Any:
+        lean, allowed = self.lean(leaves), schema.get("enum")
+        if isinstance(allowed, list) and allowed:
+            return allowed[min(len(allowed) - 1, int((1 - lean) / 2 * len(allowed)))]
         if kind in {"number", "integer"}:
-            value = 0.5 + self.lean(leaves) / 2 if "prob" in name else self.lean(leaves)
+            value = 0.5 + lean / 2 if "prob" in name else lean
             return round(value, 4) if kind == "number" else round(value)
-        return self.lean(leaves) > 0 if kind == "boolean" else self._text(name, leaves, query)
+        if kind == "boolean":
+            return lean > 0
+        return None if kind == "null" else self._text(name, leaves, query)
 
     def _text(self, name: str, leaves: list[Leaf], query: str) -> str:
         if not leaves:
