@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from kalshi_lab.errors import CircuitOpen, LabError, RateLimited, TimedOut, Unav
 from kalshi_lab.observe import Attempt, Observer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from kalshi_lab.credentials import Credentials
     from kalshi_lab.door.breaker import Outcome
@@ -135,7 +136,7 @@ class Door:
         """
         return await self._attempt(Trip(call, self._address(call), self._clock, within, self.host))
 
-    async def lines(self, call: Call, *, end: str) -> AsyncIterator[str]:
+    async def lines(self, call: Call, *, end: str) -> AsyncGenerator[str, None]:
         """The lines of an answer as they arrive, in one attempt, up to the line `end`; one that comes whole is one line.
 
         Raises as `send`, and BrokenResponse where it stops before its end: then what came before is all there is.
@@ -152,8 +153,9 @@ class Door:
             async with self._lanes().one() as client:
                 trip.depart()
                 request = self._request(client, trip)
-                async for line in bitwise.lines(client, request, trip, cap=self._settings.body_cap, end=end):
-                    yield line
+                async with aclosing(bitwise.lines(client, request, trip, settings=self._settings, end=end)) as found:
+                    async for line in found:
+                        yield line
             outcome, failed = "alive", ""
         except LabError as error:
             outcome, failed = outcome_of(error), _ended(error)

@@ -191,7 +191,7 @@ class AsyncExa(AsyncSession):
         """
         given = {name: value for name, value in locals().items() if name not in {"self", "older"}}
         params.refused(older, given)
-        body = params.checked(given, self._now.now())
+        body = params.answer_body(given, self._now.now())
         asked = Asked("answer", "/answer", body, prices.answer(self._prices, body), caching.lifetime("answer", body))
         paid = await self._payments.ask(asked)
         return answer_reply(paid.sent, cached=paid.cached, request_id=paid.request_id)
@@ -201,15 +201,15 @@ class AsyncExa(AsyncSession):
 
         Nothing is kept and nothing tried again: a stream that is cut raises BrokenResponse after the bits that came.
         """
-        params.refused({name: 0 for name in arguments if name not in ANSWERED}, ANSWERED)
-        body = {**params.checked({"query": query, **arguments}, self._now.now()), "stream": True}
+        params.only(arguments, ANSWERED)
+        body = {**params.answer_body({"query": query, **arguments}, self._now.now()), "stream": True}
         return stream(self._payments, Asked("answer", "/answer", body, prices.answer(self._prices, body)))
 
     def stream_search(
         self, query: str, /, *, output_schema: Mapping[str, Any], **arguments: Any
     ) -> AsyncIterator[Chunk]:
         """The bits of an output by a schema as they come, then the pages; arguments as those of `search`. Raises as `stream_answer`."""
-        params.refused({name: 0 for name in arguments if name not in SEARCHED}, SEARCHED)
+        params.only(arguments, SEARCHED)
         given = {
             "type": "auto",
             "num_results": prices.INCLUDED,
@@ -225,14 +225,17 @@ class AsyncExa(AsyncSession):
         one_of("operation", operation, ("search", "contents", "answer", "run"))
         now = self._now.now()
         if operation == "search":
+            params.only(arguments, ("query", "output_schema", *SEARCHED))
             given = {"query": "?", "type": "auto", "num_results": prices.INCLUDED, **arguments}
             return prices.search(self._prices, params.search_body(given, now))
         if operation == "run":
             given = {"query": "?", "effort": "low", **arguments}
-            return prices.run(self._prices, params.run_body(given, given.pop("max_cost", None), now))
+            caps = given.pop("max_cost", None), given.pop("max_seconds", None)
+            return prices.run(self._prices, params.run_body(given, *caps, now))
         if operation == "contents":
             return prices.contents(self._prices, params.contents_body(arguments, now))
-        return prices.answer(self._prices, arguments)
+        params.only(arguments, ("query", *ANSWERED))
+        return prices.answer(self._prices, params.answer_body(arguments, now))
 
     @property
     def spent(self) -> Decimal | None:
@@ -261,6 +264,11 @@ class AsyncExa(AsyncSession):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.door.host.url}>"
+
+    if not TYPE_CHECKING:  # a checker is to see what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise params.gone(type(self).__name__, name)
 
 
 class Exa(Session):
@@ -322,6 +330,11 @@ class Exa(Session):
     def credited(self) -> None:
         """Say that there is credit again, after Exa said that it was used up."""
         self._twin.credited()
+
+    if not TYPE_CHECKING:  # a checker is to see what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise params.gone(type(self).__name__, name)
 
 
 def face(twin: AsyncExa) -> Exa:

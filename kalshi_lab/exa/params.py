@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_lab.clock import When, moment
@@ -19,7 +20,7 @@ DEEP: Final = frozenset({"deep", "deep-lite", "deep-reasoning"})
 CATEGORIES: Final = ("news", "financial report", "publication", "personal site", "company", "people")
 GONE: Final = {  # words of old, and what to say now
     "research paper": 'category="publication"', "pdf": 'category="publication"', "github": 'include_domains=["github.com"]',
-    "tweet": 'include_domains=["x.com"]', "linkedin profile": 'category="people"', "keyword": 'type="auto"',
+    "tweet": 'include_domains=["x.com"]', "linkedin profile": 'category="people"', "keyword": 'type="auto"', "max": 'effort="ultra"',
 }  # fmt: skip
 RETIRED: Final = {
     "livecrawl": "max_age_hours= (0 reads the page now, -1 never)",
@@ -31,7 +32,14 @@ RETIRED: Final = {
     "highlights_per_url": "highlights=True",
     "include_text": "the query's own words",
     "exclude_text": "the query's own words",
-    "find_similar": "a search for the page's title",
+    "subpages": "contents(..., subpages=)",
+    "subpage_target": "contents(..., subpage_target=)",
+    "stream": "stream_search() or stream_answer()",
+    "find_similar": "search() for the page's title, without its host",
+    "find_similar_and_contents": "search() for the page's title, with highlights=True",
+    "search_and_contents": "search() with text= or highlights=",
+    "get_contents": "contents()",
+    "research": "runs.create(), or a search of type deep with output_schema=",
 }
 NAMED: Final = frozenset({"company", "people"})  # categories that take no published dates and no exclude_domains
 _LITE: Final = frozenset(
@@ -43,6 +51,11 @@ _WIRE: Final = re.compile(r"_(\w)")
 DEEPEST, MOST_PROPERTIES = 2, 10
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "auto", "ultra")
 METERED: Final = frozenset({"auto", "ultra"})
+OPTIONS: Final = {
+    "text": {"maxCharacters", "includeHtmlTags", "verbosity", "includeSections", "excludeSections"},
+    "highlights": {"query", "maxCharacters"}, "summary": {"query", "schema"},
+}  # fmt: skip
+EXTRAS: Final = ("links", "imageLinks", "richLinks", "richImageLinks", "codeBlocks")
 CONTENT: Final = (
     "text", "highlights", "summary", "max_age_hours", "livecrawl_timeout", "snapshot_as_of", "extras", "filter_empty_results",
 )  # fmt: skip
@@ -53,12 +66,41 @@ def wire(name: str) -> str:
     return _WIRE.sub(lambda found: found[1].upper(), name)
 
 
-def refused(older: Mapping[str, Any], allowed: Iterable[str]) -> None:
+def refused(older: Iterable[str], allowed: Iterable[str]) -> None:
     """Refuse arguments that do not exist, with what replaces those that once did."""
     for name in older:
-        if name in RETIRED:
-            raise UsageError(f"Exa takes no {name} any more", hint=f"Use {RETIRED[name]}")
+        if _snake(name) in RETIRED:
+            raise UsageError(f"Exa takes no {name} here any more", hint=f"Use {RETIRED[_snake(name)]}")
         raise unknown("argument", name, sorted(allowed))
+
+
+def only(given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse arguments that are not among the allowed ones."""
+    refused([name for name in given if name not in allowed], allowed)
+
+
+class Gone(UsageError, AttributeError):  # noqa: N818 - a kind of UsageError
+    """A call of Exa's older clients, which there is no more; to `hasattr` it is a name that is not there."""
+
+
+def gone(owner: str, name: str) -> AttributeError:
+    """The error for a name that a client does not have, with what replaces one that Exa's older clients had."""
+    if name in RETIRED:
+        return Gone(f"Exa has no {name} any more", hint=f"Use {RETIRED[name]}")
+    return AttributeError(f"{owner!r} object has no attribute {name!r}")
+
+
+def dollars(name: str, value: Any) -> Decimal:
+    """An amount of dollars above zero."""
+    try:
+        found = Decimal(str(value))
+    except ArithmeticError:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise UsageError(
+            f"{name}={value!r} is no amount of dollars", hint="What you are ready to spend on it, like 0.5"
+        )
+    return found
 
 
 def _between(low: int, high: int) -> Callable[[str, Any], int]:
@@ -70,7 +112,9 @@ def _between(low: int, high: int) -> Callable[[str, Any], int]:
     return check
 
 
-def _text(most: int) -> Callable[[str, Any], str]:
+def text(most: int) -> Callable[[str, Any], str]:
+    """A check for a text of so many characters at most."""
+
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or not 1 <= len(value.strip()) <= most:
             raise UsageError(f"{name}= is a text of 1 to {most:,} characters, not {str(value)[:40]!r}")
@@ -85,11 +129,15 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
-def _texts(most: int) -> Callable[[str, Any], list[str]]:
+def texts(most: int, longest: int = 2048) -> Callable[[str, Any], list[str]]:
+    """A check for a list of texts, or one text: how many at most, and of how many characters."""
+
     def check(name: str, value: Any) -> list[str]:
         given = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else []
-        if not 1 <= len(given) <= most or not all(isinstance(one, str) and one.strip() for one in given):
-            raise UsageError(f"{name}= is a list of 1 to {most:,} texts")
+        if not 1 <= len(given) <= most or not all(
+            isinstance(one, str) and one.strip() and len(one) <= longest for one in given
+        ):
+            raise UsageError(f"{name}= is a list of 1 to {most:,} texts of 1 to {longest:,} characters")
         return given
 
     return check
@@ -115,10 +163,23 @@ def _option(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return {} if value and name == "summary" else value  # Exa's own description takes an object for a summary
     made = {wire(str(key)): inner for key, inner in _mapping(name, value).items()}
-    for key in made:
-        refused({_snake(key): 0} if _snake(key) in RETIRED else {}, ())
+    only(map(_snake, made), sorted(map(_snake, OPTIONS[name])))
     if "maxCharacters" in made:
         _between(1, 10_000)(f"{name}'s maxCharacters", made["maxCharacters"])
+    return made
+
+
+def _extras(name: str, value: Any) -> dict[str, int]:
+    made = {wire(str(key)): inner for key, inner in _mapping(name, value).items()}
+    only(map(_snake, made), sorted(map(_snake, EXTRAS)))
+    return {key: _between(0, 1000)(f"{name}'s {_snake(key)}", inner) for key, inner in made.items()}
+
+
+def words(name: str, value: Any) -> dict[str, str]:
+    """A mapping of texts to texts."""
+    made = _mapping(name, value)
+    if not all(isinstance(one, str) for pair in made.items() for one in pair):
+        raise UsageError(f"{name}= is a mapping of texts to texts")
     return made
 
 
@@ -133,9 +194,19 @@ def _user(name: str, value: Any) -> str:
 
 
 def _location(name: str, value: Any) -> Any:
-    if isinstance(value, Mapping) or (isinstance(value, str) and len(value) == 2 and value.isalpha()):  # noqa: PLR2004 - ISO 3166
+    place = dict(value) if isinstance(value, Mapping) else {"country": value}
+    country = place.pop("country", None)
+    here = [place.pop(one, None) for one in ("latitude", "longitude")]
+    fits = country is None or (isinstance(country, str) and len(country) == 2 and country.isalpha())  # noqa: PLR2004 - ISO 3166
+    if here != [None, None]:
+        fits = fits and all(map(_degrees, here, (90, 180)))
+    if fits and not place and (country is not None or here != [None, None]):
         return value
     raise UsageError(f"{name}= is a country's two letters, or a mapping with country, or latitude and longitude")
+
+
+def _degrees(value: Any, most: int) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
 def _schema(name: str, value: Any) -> dict[str, Any]:
@@ -163,15 +234,16 @@ def _items(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "query": _text(20_000), "type": _word("search type", TYPES), "num_results": _between(1, 100), "category": _word("category", CATEGORIES),
-    "include_domains": _texts(1200), "exclude_domains": _texts(1200), "user_location": _location, "moderation": _flag, "text": _option,
+    "query": text(20_000), "type": _word("search type", TYPES), "num_results": _between(1, 100), "category": _word("category", CATEGORIES),
+    "include_domains": texts(1200), "exclude_domains": texts(1200), "user_location": _location, "moderation": _flag, "text": _option,
     "highlights": _option, "summary": _option, "max_age_hours": _between(-1, 720), "livecrawl_timeout": _between(1, 90_000),
-    "extras": _mapping, "filter_empty_results": _flag, "additional_queries": _texts(5), "system_prompt": _text(100_000),
-    "output_schema": _schema, "objective": _text(4096), "user_identifier": _user, "compliance": _word("compliance", ("hipaa",)),
-    "subpages": _between(0, 100), "subpage_target": _texts(100), "model": _word("model", ("exa", "exa-pro")),
-    "effort": _word("effort", EFFORTS), "metadata": _mapping, "input": _mapping, "previous_run_id": _text(200),
-    "urls": _texts(100), "ids": _texts(100), "name": _text(200),
+    "extras": _extras, "filter_empty_results": _flag, "additional_queries": texts(5), "system_prompt": text(100_000),
+    "output_schema": _schema, "objective": text(4096), "user_identifier": _user, "compliance": _word("compliance", ("hipaa",)),
+    "subpages": _between(0, 100), "subpage_target": texts(100, 100), "model": _word("model", ("exa", "exa-pro")),
+    "effort": _word("effort", EFFORTS), "metadata": words, "input": _mapping, "previous_run_id": text(200),
+    "urls": texts(100), "ids": texts(100), "name": text(200),
 }  # fmt: skip
+DAY: Final = timedelta(days=1)
 DATES: Final = ("start_published_date", "end_published_date", "snapshot_as_of")
 
 
@@ -179,13 +251,18 @@ def checked(given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The arguments that were given, each checked, under Exa's names; times as UTC text."""
     made = {}
     for name, value in given.items():
+        refused(() if name in CHECKS or name in DATES else (name,), (*CHECKS, *DATES))
         if value is not None:
             made[wire(name)] = _stamp(value, now, name) if name in DATES else CHECKS[name](name, value)
     return made
 
 
 def _stamp(value: When, now: datetime, name: str) -> str:
-    return moment(value, now=now, what=name).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    """A time as UTC text. One told from now on is cut to its hour, or minute within a day, so that asking twice is asking the same."""
+    found = moment(value, now=now, what=name).astimezone(UTC)
+    if found != moment(value, now=now - DAY, what=name):
+        found = found.replace(minute=0 if now - found >= DAY else found.minute, second=0)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def search_body(given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -209,10 +286,19 @@ def _together(made: Mapping[str, Any]) -> None:
         raise UsageError(f"the category {category!r} takes no published dates and no exclude_domains=")
     if "additionalQueries" in made and kind not in DEEP:
         raise UsageError(f"additional_queries= is for the deep types, not for {kind!r}", hint='type="deep"')
+    _stored(made.get("contents", {}))
     if kind == "lite":
         odd = sorted((made.keys() - _LITE) | (made.get("contents", {}).keys() - _LITE_CONTENTS))
         if odd:
             raise UsageError(f"a lite search takes no {_snake(odd[0])}=", hint='type="auto" does')
+
+
+def _stored(options: Mapping[str, Any]) -> None:
+    """Refuse to read pages anew, or pages below them, together with a stored version of the past."""
+    if "snapshotAsOf" in options:
+        for name in ("maxAgeHours", "livecrawlTimeout", "subpages"):
+            if name in options:
+                raise UsageError(f"snapshot_as_of= reads stored pages alone, so it takes no {_snake(name)}=")
 
 
 def contents_body(given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -220,30 +306,40 @@ def contents_body(given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     if (given.get("urls") is None) == (given.get("ids") is None):
         raise UsageError("give urls or ids=, one of the two")
     made = checked(given, now)
-    if any(not 1 <= len(url) <= 2048 for url in made.get("urls", ())):  # noqa: PLR2004 - Exa's limit
-        raise UsageError("an address has 1 to 2,048 characters")
+    _stored(made)
     return made
 
 
-def run_body(given: Mapping[str, Any], max_cost: float | str | None, now: datetime) -> dict[str, Any]:
-    """The body of an agent run; the metered efforts only with a cap, since theirs would be Exa's."""
-    schema = given.get("output_schema")
+def answer_body(given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The body of a question; any schema will do, since no limits of it are known."""
     made = checked({name: value for name, value in given.items() if name != "output_schema"}, now)
-    if schema is not None:
-        made["outputSchema"] = _mapping("output_schema", schema)
-    metered = made["effort"] in METERED
-    if metered and max_cost is None:
-        said = f"the effort {made['effort']!r} is metered, up to {20 if made['effort'] == 'ultra' else 5} dollars"
+    if given.get("output_schema") is not None:
+        made["outputSchema"] = _mapping("output_schema", given["output_schema"])
+    return made
+
+
+def run_body(
+    given: Mapping[str, Any], max_cost: float | str | None, max_seconds: int | None, now: datetime
+) -> dict[str, Any]:
+    """The body of an agent run; the metered efforts only with a cap, since theirs would be Exa's."""
+    made = answer_body(given, now)
+    effort = made["effort"]
+    if effort in METERED and max_cost is None:
+        said = f"the effort {effort!r} is metered, up to {20 if effort == 'ultra' else 5} dollars"
         raise UsageError(said, hint="Give max_cost= in dollars, or a fixed effort like 'low'")
     if max_cost is not None:
-        made["budget"] = {"maxCostDollars": _cap(max_cost, metered=metered)}
+        made["budget"] = {"maxCostDollars": _cap(max_cost, metered=effort in METERED)}
+    if max_seconds is not None:
+        if effort != "ultra":
+            raise UsageError(f"max_seconds= is for the effort 'ultra', not for {effort!r}")
+        made["budget"]["maxDurationSeconds"] = _between(300, 10_800)("max_seconds", max_seconds)
     return made
 
 
 def _cap(max_cost: float | str, *, metered: bool) -> float:
     if not metered:
         raise UsageError("max_cost= is for the metered efforts, auto and ultra; the others have a fixed price")
-    value = float(max_cost)
+    value = dollars("max_cost", max_cost)
     if not 1 <= value <= 100:  # noqa: PLR2004 - Exa's limits
         raise UsageError(f"max_cost={max_cost} is not from 1 to 100 dollars")
-    return value
+    return float(value)

@@ -6,6 +6,7 @@ is never sent again after a failure that leaves it open whether it was.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     from kalshi_lab.exa.meter import Meter
     from kalshi_lab.settings import Settings
 
+log = logging.getLogger(__name__)
 # tokens of a bucket of ten a second: what leaves each endpoint the rate that Exa gives it (its page on rate limits, November 2026)
 COSTS: Final = {"search": 1.0, "deep search": 2.0, "answer": 1.0, "contents": 0.1, "run": 2.0}
 _MICRO: Final = Decimal("0.000001")
+_FAR: Final = Decimal("1.2")
+_FREE: Final = frozenset({400, 401, 402, 403, 404, 409, 410, 429})  # answers that nothing is charged for
 _DECODER: Final = msgspec.json.Decoder()
 
 __all__ = ["Asked", "Paid", "Payments", "decoded", "segment"]
@@ -101,8 +105,8 @@ class Payments:
         nothing sent where it may cost more than what is left, and as the door does.
         """
         lasting = asked.seconds is None or asked.seconds > 0
-        if self.cache is not None and lasting and (kept := await self.cache.found(asked.key)) is not None:
-            return Paid(_DECODER.decode(kept), cached=True, request_id="")
+        if self.cache is not None and lasting and (kept := mapping(await self.cache.found(asked.key))) is not None:
+            return Paid(kept, cached=True, request_id="")
         paid, body = await self._insist(asked, settled=settled)
         if self.cache is not None and lasting:
             await self.cache.keep(
@@ -132,12 +136,7 @@ class Payments:
         return self.clock.random() * longest
 
     async def _once(self, asked: Asked, settled: bool) -> tuple[Paid, bytes]:
-        if self.credit.gone:
-            raise BudgetExceeded(
-                f"nothing was sent, since Exa said: {self.credit.gone}",
-                hint="exa.credited() once there is credit again",
-            )
-        reservation = await self.meter.reserve(asked.operation, asked.dollars)
+        reservation = await self.reserve(asked)
         try:
             reply = await self.door.send(asked.call)
             sent = decoded(reply)
@@ -145,27 +144,35 @@ class Payments:
             await self.failed(reservation, error, again=asked.again)
             raise
         if settled:
-            await self.settle(reservation, cost_of(sent), said_id(sent, reply))
+            await self.settle(reservation, cost_of(sent), said_id(sent, reply), expected=asked.dollars)
         return Paid(sent, cached=False, request_id=said_id(sent, reply), reservation=reservation), reply.body
 
     async def reserve(self, asked: Asked) -> str:
         """Set aside what a call may cost; BudgetExceeded where that is too much, and at once where Exa said that the money is used up."""
         if self.credit.gone:
             said = f"nothing was sent, since Exa said: {self.credit.gone}"
-            raise BudgetExceeded(said, hint="exa.credited() once there is credit again")
+            error = BudgetExceeded(said, hint="exa.credited() once there is credit again")
+            error.cost = asked.dollars
+            raise error
         return await self.meter.reserve(asked.operation, asked.dollars)
 
-    async def settle(self, reservation: str, cost: Decimal | None, request_id: str = "") -> None:
-        """Enter what was paid, rounded up to a millionth of a dollar."""
+    async def settle(
+        self, reservation: str, cost: Decimal | None, request_id: str = "", *, expected: Decimal | None = None
+    ) -> None:
+        """Enter what was paid, rounded up to a millionth of a dollar; a log line where it is far above the estimate."""
         exact = None if cost is None else cost.quantize(_MICRO, ROUND_CEILING)
+        if exact is not None and expected is not None and exact > expected * _FAR:
+            log.warning("Exa charged %s dollars, where %s at most were expected: see prices=", exact, expected)
         await self.meter.settle(reservation, exact, request_id)
 
     async def failed(self, reservation: str, error: LabError, *, again: bool) -> None:
         """Give back what was set aside where the call surely cost nothing; else it counts as its worst case."""
         if isinstance(error, BudgetExceeded):
             self.credit.gone = error.message
-        if isinstance(error, BadPayload) or getattr(error, "may_have_happened", False):
-            if again:
+        doubtful = isinstance(error, RequestError) and error.status not in _FREE and error.status is not None
+        happened = getattr(error, "may_have_happened", False) or isinstance(error, BadPayload)
+        if doubtful or happened:
+            if again and happened:
                 error.hint = "It may have been charged for, and counts as if it had been; try again later"
             await self.meter.settle(reservation, None, getattr(error, "request_id", ""))
         else:
@@ -181,16 +188,22 @@ def _passing(error: BaseException) -> bool:
 
 def decoded(reply: Reply) -> dict[str, Any]:
     """The answer as a mapping. Raises BadPayload for anything else."""
-    try:
-        found = _DECODER.decode(reply.body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    found = mapping(reply.body)
+    if found is None:
         raise BadPayload(
             "Exa's answer is no JSON object", request_id=reply.request_id, method=reply.call.method, path=reply.call.path,
             status=reply.status, attempts=reply.attempts, elapsed=reply.elapsed,
         )  # fmt: skip
     return found
+
+
+def mapping(body: bytes | None) -> dict[str, Any] | None:
+    """A JSON object; None for anything else."""
+    try:
+        found = _DECODER.decode(body) if body else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def said_id(sent: Mapping[str, Any], reply: Reply) -> str:

@@ -8,8 +8,9 @@ import msgspec
 
 from kalshi_lab.exa import cache as caching
 from kalshi_lab.exa import prices as pricing
-from kalshi_lab.exa.payments import COSTS, Asked
+from kalshi_lab.exa.payments import COSTS, Asked, mapping
 from kalshi_lab.exa.records import contents_reply, joined
+from kalshi_lab.exa.urls import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,8 @@ async def _known(payments: Payments, body: Mapping[str, Any], name: str, wanted:
     if payments.cache is None or not _lasting(body):
         return {}
     found = {one: await payments.cache.found(_key(body, name, one)) for one in wanted}
-    return {one: msgspec.json.decode(kept) for one, kept in found.items() if kept is not None}
+    read = {one: mapping(kept) for one, kept in found.items()}
+    return {one: kept for one, kept in read.items() if kept is not None}
 
 
 async def _keep(payments: Payments, body: Mapping[str, Any], name: str, paid: Paid) -> None:
@@ -53,13 +55,22 @@ async def _keep(payments: Payments, body: Mapping[str, Any], name: str, paid: Pa
         return
     seconds = caching.lifetime("contents", body)
     for one in body[name]:
-        rows = [row for row in paid.sent.get("results") or [] if one in {row.get("url"), row.get("id")}]
-        told = [row for row in paid.sent.get("statuses") or [] if row.get("id") == one]
+        rows = [row for row in _rows(paid.sent, "results") if canonical(one) in _names(row)]
+        told = [row for row in _rows(paid.sent, "statuses") if row.get("id") == one]
         if rows or told:
             kept = msgspec.json.encode({"requestId": paid.request_id, "results": rows, "statuses": told})
             good = seconds if rows else min(FAILED, seconds or FAILED)
             key = _key(body, name, one)
             await payments.cache.keep(key, "contents", kept, seconds=good, cost=None, request_id=paid.request_id)
+
+
+def _rows(sent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = sent.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _names(row: Mapping[str, Any]) -> set[str]:
+    return {canonical(name) for name in (row.get("url"), row.get("id")) if isinstance(name, str)}
 
 
 def _key(body: Mapping[str, Any], name: str, one: str) -> str:

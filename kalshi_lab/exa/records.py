@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
+_UNBELIEVABLE = 1_000_000  # dollars, as the cost of one call
 COLUMNS: dict[str, Any] = {
     "url": pl.String, "title": pl.String, "published_date": frames.TIME, "author": pl.String, "score": pl.Float64,
     "highlights": pl.List(pl.String), "text": pl.String, "summary": pl.String, "key": pl.String,
@@ -140,14 +141,19 @@ class Run(Record):
         return cost_of({"costDollars": self.cost_dollars}) if self.is_done else None
 
     @property
+    def _output(self) -> dict[str, Any]:
+        return self.output if isinstance(self.output, dict) else {}
+
+    @property
     def text(self) -> str:
         """Its text; empty before it has one."""
-        return str((self.output or {}).get("text") or "")
+        found = self._output.get("text")
+        return found if isinstance(found, str) else ""
 
     @property
     def structured(self) -> Any:
         """Its output by the schema that was asked for; None without one."""
-        return (self.output or {}).get("structured")
+        return self._output.get("structured")
 
     @property
     def grounding(self) -> tuple[Grounding, ...]:
@@ -196,8 +202,8 @@ class ContentsReply(SearchReply):
     @property
     def failed(self) -> dict[str, str]:
         """Why pages could not be read, by what was asked for: Exa's tag, or MISSING where it said success and sent nothing."""
-        sent = {name for page in self.results for name in (page.url, page.id)}
-        told = {one.id: one.tag or ("" if one.id in sent else "MISSING") for one in self.statuses}
+        sent = {canonical(name) for page in self.results for name in (page.url, page.id) if name}
+        told = {one.id: one.tag or ("" if canonical(one.id) in sent else "MISSING") for one in self.statuses}
         return {name: tag for name, tag in told.items() if tag}
 
 
@@ -219,15 +225,20 @@ def cost_of(sent: Mapping[str, Any]) -> Decimal | None:
         value = Decimal(str(total))
     except ArithmeticError:
         return None
-    return value if value.is_finite() and value >= 0 else None
+    return value if value.is_finite() and 0 <= value < _UNBELIEVABLE else None
 
 
 def sources(kind: type[Source], rows: object) -> tuple[list[Any], int]:
     """The pages of a list as sent, and how many could not be read."""
+    return read(kind, [_dated(row) for row in rows] if isinstance(rows, list) else None)
+
+
+def read(kind: type[Record], rows: object) -> tuple[list[Any], int]:
+    """The records of a list as sent, and how many could not be read."""
     made, refused = [], 0
     for row in rows if isinstance(rows, list) else []:
         try:
-            made.append(objects.one(kind, _dated(row)))
+            made.append(objects.one(kind, row))
         except ValueError:
             refused += 1
     return made, refused
@@ -241,17 +252,15 @@ def _dated(row: Any) -> Any:
 
 
 def notices(rows: object) -> tuple[Notice, ...]:
-    """What Exa says about a request."""
-    return tuple(objects.one(Notice, row) for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
+    """What Exa says about a request; what cannot be read of it is left out."""
+    return tuple(read(Notice, rows)[0])
 
 
 def grounding_of(output: object) -> tuple[Grounding, ...]:
     """What the parts of an output rest on; citations that cannot be read are left out."""
     rows = output.get("grounding") if isinstance(output, dict) else None
     found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return tuple(
-        objects.one(Grounding, {**row, "citations": sources(Source, row.get("citations"))[0]}) for row in found
-    )
+    return tuple(read(Grounding, [{**row, "citations": sources(Source, row.get("citations"))[0]} for row in found])[0])
 
 
 def content_of(output: object) -> Any:
@@ -281,12 +290,8 @@ def search_reply(sent: Mapping[str, Any], **shared: Any) -> SearchReply:
 def contents_reply(sent: Mapping[str, Any], **shared: Any) -> ContentsReply:
     """The reply to a request for pages."""
     pages, refused = sources(Page, sent.get("results"))
-    rows = sent.get("statuses")
-    statuses = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return ContentsReply(
-        **common(sent, **shared), results=tuple(pages), refused=refused,
-        statuses=tuple(objects.one(Status, row) for row in statuses if isinstance(row.get("id"), str)),
-    )  # fmt: skip
+    statuses = tuple(read(Status, sent.get("statuses"))[0])
+    return ContentsReply(**common(sent, **shared), results=tuple(pages), refused=refused, statuses=statuses)
 
 
 def answer_reply(sent: Mapping[str, Any], **shared: Any) -> Answer:

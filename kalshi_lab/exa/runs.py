@@ -11,7 +11,7 @@ from kalshi_lab.errors import BadPayload, TimedOut
 from kalshi_lab.exa import params
 from kalshi_lab.exa import prices as pricing
 from kalshi_lab.exa.payments import COSTS, Asked, decoded
-from kalshi_lab.exa.records import Run
+from kalshi_lab.exa.records import Run, read
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
@@ -44,18 +44,22 @@ class AsyncRuns:
         previous_run_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         max_cost: float | str | None = None,
+        max_seconds: int | None = None,
         user_identifier: str | None = None,
         **older: Any,
     ) -> tuple[Run, str]:
         """Begin a run, which is paid for whether anybody waits for it or not; the run, and what was set aside for it.
 
         effort: minimal, low, medium, high or xhigh, each at a fixed price (0.012 to 1 dollar); auto and ultra are metered, so they want
-        `max_cost`, 1 to 100 dollars. metadata is told again with the run: what finds it once the process has died. It is never sent
-        again after a failure that leaves it open whether it began (`error.may_have_happened`): look with `list` first. Raises as a search.
+        `max_cost`, 1 to 100 dollars, and ultra takes `max_seconds`, 300 to 10,800. metadata is told again with the run: what finds it once
+        the process has died. It is never sent again after a failure that leaves it open whether it began (`error.may_have_happened`):
+        look with `list` first. Raises as a search.
         """
-        given = {name: value for name, value in locals().items() if name not in {"self", "older", "max_cost"}}
+        given = {
+            name: value for name, value in locals().items() if name not in {"self", "older", "max_cost", "max_seconds"}
+        }
         params.refused(older, given)
-        body = params.run_body(given, max_cost, self._now.now())
+        body = params.run_body(given, max_cost, max_seconds, self._now.now())
         price = pricing.run(self._prices, body)
         asked = Asked("run", PATH, body, price, tokens=COSTS["run"], again=False)
         paid = await self._payments.ask(asked, settled=False)
@@ -75,7 +79,7 @@ class AsyncRuns:
                 **({"cursor": cursor} if cursor else {}),
             }
             sent = await self._free("exa runs", PATH, words=tuple(words.items()))
-            found += [self._read(row) for row in sent.get("data") or []]
+            found += read(Run, sent.get("data"))[0]
             cursor = str(sent.get("nextCursor") or "")
             if not cursor or not sent.get("hasMore"):
                 break
@@ -97,7 +101,8 @@ class AsyncRuns:
         """What happened in a run, as Exa kept it."""
         words = (("limit", str(params.CHECKS["num_results"]("limit", limit))),)
         sent = await self._free("exa events", f"{PATH}/{segment(run_id)}/events", words=words)
-        return tuple(row for row in sent.get("data") or [] if isinstance(row, dict))
+        rows = sent.get("data")
+        return tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
 
     async def wait(self, run_id: str, *, reservation: str = "", seconds: float = PATIENCE) -> Run:
         """A run once it has ended, looked at every few seconds; what was set aside for it is settled then.

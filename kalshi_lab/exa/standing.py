@@ -5,7 +5,6 @@ Exa tells no cost of either, so creating one wants the amount that you are ready
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_lab import objects
@@ -14,16 +13,19 @@ from kalshi_lab.door.call import segment
 from kalshi_lab.errors import BadPayload, UsageError
 from kalshi_lab.exa import params
 from kalshi_lab.exa.payments import Asked, decoded
+from kalshi_lab.exa.records import read
 from kalshi_lab.models.fields import Key, Record, Text, Time, doc, key, wire
 from kalshi_lab.portal import Facade, blocking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from kalshi_lab.exa.payments import Payments
 
 MONITORS: Final = "/monitors"
 WEBSETS: Final = "/websets/v0/websets"
+QUERY, EXTERNAL, CRITERIA = params.text(5000), params.text(300), params.texts(5, 500)
 
 
 class Thing(Record):
@@ -42,9 +44,7 @@ class AsyncStanding:
         self._payments = payments
 
     async def _create(self, path: str, body: Mapping[str, Any], max_cost: float | str | Decimal) -> Thing:
-        dollars = Decimal(str(max_cost))
-        if not dollars.is_finite() or dollars <= 0:
-            raise UsageError(f"max_cost={max_cost} is no amount of dollars", hint="What you are ready to spend on it")
+        dollars = params.dollars("max_cost", max_cost)
         paid = await self._payments.ask(Asked(path.strip("/").split("/")[-1], path, body, dollars, again=False))
         return _thing(paid.sent)
 
@@ -56,11 +56,19 @@ class AsyncStanding:
         call = Call(f"exa {path.split('/')[1]}", path, method=method, cost=1.0, body=sent, auth=True, repeat=repeat)
         return decoded(await self._payments.door.send(call))
 
-    async def _list(self, path: str, **words: Any) -> tuple[Thing, ...]:
-        given = tuple((name, str(value)) for name, value in words.items() if value is not None)
-        call = Call(f"exa {path.split('/')[1]}", path, given, cost=1.0, auth=True)
-        sent = decoded(await self._payments.door.send(call))
-        return tuple(_thing(row) for row in sent.get("data") or [])
+    async def _list(self, path: str, *, limit: int, pages: int, **words: Any) -> tuple[Thing, ...]:
+        """The things of so many pages of `limit` each, less where there are no more; rows that cannot be read are left out."""
+        given = {"limit": params.CHECKS["num_results"]("limit", limit), **words}
+        found: list[Thing] = []
+        for _ in range(pages):
+            query = tuple((name, str(value)) for name, value in given.items() if value is not None)
+            call = Call(f"exa {path.split('/')[1]}", path, query, cost=1.0, auth=True)
+            sent = decoded(await self._payments.door.send(call))
+            found += read(Thing, sent.get("data"))[0]
+            given["cursor"] = sent.get("nextCursor")
+            if not given["cursor"] or not sent.get("hasMore"):
+                break
+        return tuple(found)
 
 
 class AsyncMonitors(AsyncStanding):
@@ -92,12 +100,17 @@ class AsyncMonitors(AsyncStanding):
         body: dict[str, Any] = {"search": search, "webhook": {"url": webhook}}
         if period is not None:
             body["trigger"] = {"type": "interval", "period": _period(period)}
-        body |= {name: value for name, value in (("name", name), ("metadata", metadata)) if value is not None}
+        if name is not None:
+            body["name"] = params.CHECKS["name"]("name", name)
+        if metadata is not None:
+            body["metadata"] = params.words("metadata", metadata)
         return await self._create(MONITORS, body, max_cost)
 
-    async def list(self, *, status: str | None = None, limit: int = 50) -> tuple[Thing, ...]:
-        """The monitors."""
-        return await self._list(MONITORS, status=status, limit=limit)
+    async def list(
+        self, *, status: str | None = None, name: str | None = None, limit: int = 50, pages: int = 1
+    ) -> tuple[Thing, ...]:
+        """The monitors, so many to a page (1 to 100); by their status, or a part of their name."""
+        return await self._list(MONITORS, limit=limit, pages=pages, status=status, name=name)
 
     async def one(self, monitor_id: str) -> Thing:
         """One monitor."""
@@ -114,12 +127,12 @@ class AsyncMonitors(AsyncStanding):
     async def trigger(self, monitor_id: str, *, max_cost: float | str | Decimal) -> bool:
         """Run it now; whether it was triggered."""
         path = f"{MONITORS}/{segment(monitor_id)}/trigger"
-        paid = await self._payments.ask(Asked("monitor", path, {}, Decimal(str(max_cost)), again=False))
+        paid = await self._payments.ask(Asked("monitor", path, {}, params.dollars("max_cost", max_cost), again=False))
         return bool(paid.sent.get("triggered"))
 
-    async def runs(self, monitor_id: str, *, limit: int = 50) -> tuple[Thing, ...]:
+    async def runs(self, monitor_id: str, *, limit: int = 50, pages: int = 1) -> tuple[Thing, ...]:
         """Its runs, with what they found in `model_extra["output"]`."""
-        return await self._list(f"{MONITORS}/{segment(monitor_id)}/runs", limit=limit)
+        return await self._list(f"{MONITORS}/{segment(monitor_id)}/runs", limit=limit, pages=pages)
 
     async def run(self, monitor_id: str, run_id: str) -> Thing:
         """One run."""
@@ -133,6 +146,8 @@ class AsyncMonitors(AsyncStanding):
             raise UsageError(
                 "batch() wants delete, pause or unpause, and what they have in common", hint='{"name": "..."}'
             )
+        if set(where) - {"name", "status", "metadata"} or isinstance(limit, bool) or not 1 <= limit <= 500:  # noqa: PLR2004 - Exa's
+            raise UsageError("batch() goes by name, status and metadata, for 1 to 500 monitors at once")
         wanted = {"action": action, "filter": dict(where), "limit": limit, "dry_run": dry_run}
         return await self._send("POST", f"{MONITORS}/batch", wanted)
 
@@ -151,23 +166,22 @@ class AsyncWebsets(AsyncStanding):
         metadata: Mapping[str, str] | None = None,
     ) -> Thing:
         """A webset of `count` items, a target and no promise; one to five criteria. Conflict where the external id is taken."""
-        body: dict[str, Any] = {"search": {"query": params.CHECKS["query"]("query", query[:5000]), "count": count}}
+        body: dict[str, Any] = {"search": _wanted(query, count)}
         if criteria is not None:
-            if not 1 <= len(criteria) <= 5:  # noqa: PLR2004 - Exa's limit
-                raise UsageError(f"{len(criteria)} criteria are given, and Exa takes 1 to 5")
-            body["search"]["criteria"] = [{"description": one} for one in criteria]
-        body |= {
-            name: value for name, value in (("externalId", external_id), ("metadata", metadata)) if value is not None
-        }
+            body["search"]["criteria"] = [{"description": one} for one in CRITERIA("criteria", criteria)]
+        if external_id is not None:
+            body["externalId"] = EXTERNAL("external_id", external_id)
+        if metadata is not None:
+            body["metadata"] = params.words("metadata", metadata)
         return await self._create(WEBSETS, body, max_cost)
 
     async def preview(self, query: str, *, count: int = 10) -> dict[str, Any]:
         """What Exa makes of a query: entity, criteria, items."""
-        return await self._send("POST", f"{WEBSETS}/preview", {"search": {"query": query, "count": count}})
+        return await self._send("POST", f"{WEBSETS}/preview", {"search": _wanted(query, count)})
 
-    async def list(self, *, limit: int = 25) -> tuple[Thing, ...]:
-        """The websets."""
-        return await self._list(WEBSETS, limit=limit)
+    async def list(self, *, limit: int = 25, pages: int = 1) -> tuple[Thing, ...]:
+        """The websets, so many to a page (1 to 100)."""
+        return await self._list(WEBSETS, limit=limit, pages=pages)
 
     async def one(self, webset_id: str) -> Thing:
         """One webset, by its id or your external id; status idle means that it is done."""
@@ -185,9 +199,15 @@ class AsyncWebsets(AsyncStanding):
         """Delete it."""
         await self._send("DELETE", f"{WEBSETS}/{segment(webset_id)}")
 
-    async def items(self, webset_id: str, *, limit: int = 20) -> tuple[Thing, ...]:
+    async def items(self, webset_id: str, *, limit: int = 20, pages: int = 1) -> tuple[Thing, ...]:
         """Its items; they appear while it runs."""
-        return await self._list(f"{WEBSETS}/{segment(webset_id)}/items", limit=limit)
+        return await self._list(f"{WEBSETS}/{segment(webset_id)}/items", limit=limit, pages=pages)
+
+
+def _wanted(query: str, count: int) -> dict[str, Any]:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise UsageError(f"count={count!r} is no whole number from 1 on")
+    return {"query": QUERY("query", query), "count": count}
 
 
 def _thing(sent: Any) -> Thing:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from kalshi_lab.errors import BrokenResponse, LabError
-from kalshi_lab.exa.records import Grounding, Page, Source, cost_of, grounding_of, sources
+from kalshi_lab.exa.records import Grounding, Notice, Page, Source, cost_of, grounding_of, notices, sources
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,7 +27,8 @@ _DATA: Final = "data:"
 class Chunk:
     """A bit of an answer: some text, or the sources, or the end with what it cost (dollars, None where nobody says so).
 
-    `reset` says that the text so far is to be thrown away; `output` is the whole output, by its schema where one was given.
+    `reset` says that the text so far is to be thrown away; `output` is the whole output, by its schema where one was given. `warnings`
+    are what Exa says of the request; the last bit has its `request_id`.
     """
 
     text: str = ""
@@ -37,6 +39,8 @@ class Chunk:
     cost: Decimal | None = None
     is_last: bool = False
     reset: bool = False
+    warnings: tuple[Notice, ...] = ()
+    request_id: str = ""
 
 
 async def stream(payments: Payments, asked: Asked) -> AsyncIterator[Chunk]:
@@ -44,13 +48,15 @@ async def stream(payments: Payments, asked: Asked) -> AsyncIterator[Chunk]:
     reservation = await payments.reserve(asked)
     cost, request_id, ended = None, "", False
     try:
-        async for line in payments.door.lines(asked.call, end=END):
-            sent = _decoded(line)
-            if sent is None:
-                continue
-            _complain(sent)
-            cost, request_id = cost_of(sent) or cost, str(sent.get("requestId") or request_id)
-            yield _chunk(sent)
+        async with aclosing(payments.door.lines(asked.call, end=END)) as found:
+            async for line in found:
+                sent = _decoded(line)
+                if sent is None:
+                    continue
+                _complain(sent)
+                told = cost_of(sent)
+                cost, request_id = cost if told is None else told, str(sent.get("requestId") or request_id)
+                yield _chunk(sent)
         ended = True
     except LabError as error:
         await payments.failed(reservation, error, again=True)
@@ -59,7 +65,7 @@ async def stream(payments: Payments, asked: Asked) -> AsyncIterator[Chunk]:
     finally:
         if reservation:
             await payments.settle(reservation, cost if ended else None, request_id)
-    yield Chunk(cost=cost, is_last=True)
+    yield Chunk(cost=cost, is_last=True, request_id=request_id)
 
 
 def _decoded(line: str) -> dict[str, Any] | None:
@@ -96,6 +102,7 @@ def _chunk(sent: dict[str, Any]) -> Chunk:
         output=output.get("content") if isinstance(output, dict) and "content" in output else output,
         cost=cost_of(sent),
         reset=sent.get("streamReset") is True,
+        warnings=notices(sent.get("warnings")),
     )
 
 
@@ -135,10 +142,12 @@ class Bits(Iterator[Chunk]):
         return found
 
     async def _read(self, heard: asyncio.Queue[Chunk | BaseException | None]) -> None:
-        end: BaseException | None = None
+        end: BaseException | None = BrokenResponse("the reading of the stream was stopped")
         try:
             async for bit in self._bits:
                 heard.put_nowait(bit)
-        except LabError as error:
+            end = None
+        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the end
             end = error
-        heard.put_nowait(end)
+        finally:
+            heard.put_nowait(end)

@@ -47,7 +47,7 @@ async def run(
     mine = PaidRun(key, question, "", clock.now(), None, f"{CLAIMED}{os.getpid()}", None, None)
     known = await paid.claimed(store, mine)
     if known.body is not None and known.status == "completed":
-        return Run.model_validate(msgspec.json.decode(known.body), by_alias=True, by_name=False)
+        return Run.model_validate(msgspec.json.decode(known.body), by_name=True)  # kept by our names
     if known.run_id is None:
         known = await _begun(exa, store, clock, known, asked, own=known == mine)
     found = await exa.runs.wait(str(known.run_id), reservation=known.reservation, seconds=wait)

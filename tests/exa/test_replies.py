@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kalshi_lab.exa import canonical
+from kalshi_lab.exa import Run, canonical, records
 from kalshi_lab.exa.records import Page, answer_reply, contents_reply, cost_of, search_reply, sources
+from kalshi_lab.exa.streams import _chunk
+from kalshi_lab.models.fields import columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,3 +180,122 @@ def test_one_page_has_one_form_of_its_address(url: str, same: str) -> None:
 )
 def test_different_pages_stay_different(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
+
+
+ODD: tuple[Any, ...] = (
+    None, "", 0, -1, 1.5, True, [], {}, "null", [None], [[]], [{}], {"x": 1}, "2026-99-99", 10**30, "1e999999", [7, "a"],
+)  # fmt: skip
+PAGE: dict[str, Any] = {
+    "url": "https://a.example", "id": "https://a.example", "title": "t", "publishedDate": "2026-01-01", "author": "x", "highlights": ["a"],
+    "summary": "s", "score": 1.0, "extras": {"links": []}, "entities": [{"type": "company"}], "crawlDate": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+REPLY: dict[str, Any] = {
+    "requestId": "r", "results": [PAGE, PAGE], "output": {"content": "x", "grounding": [{"field": "f", "citations": [PAGE], "score": 0.4}]},
+    "costDollars": {"total": 0.01}, "warnings": [{"code": "c", "path": "p"}], "notices": [{"code": "c", "details": {}}],
+    "statuses": [{"id": "a", "status": "error", "error": {"tag": "X"}}], "answer": "hi", "citations": [PAGE], "delta": "d",
+    "choices": [{"delta": {"content": "x"}}], "grounding": [{"field": "f"}],
+}  # fmt: skip
+RUN: dict[str, Any] = {
+    "id": "agent_run_1", "status": "completed", "stopReason": "x", "createdAt": "2026-11-01T00:00:00.000Z", "costDollars": {"total": 0.025},
+    "output": {"text": "t", "structured": {"p": 1}, "grounding": [{"field": "f", "citations": [PAGE], "confidence": "medium"}]},
+    "metadata": {"a": "b"},
+}  # fmt: skip
+
+
+def changed(value: Any, roll: random.Random, often: float = 0.25) -> Any:
+    """The value with parts replaced by others that nobody expects, or left out."""
+    if roll.random() < often:
+        return roll.choice(ODD)
+    if isinstance(value, dict):
+        return {name: changed(one, roll, often * 0.8) for name, one in value.items() if roll.random() > 0.05}
+    return [changed(one, roll, often * 0.8) for one in value] if isinstance(value, list) else value
+
+
+def test_no_answer_that_was_paid_for_is_lost_to_an_odd_field() -> None:
+    """EXA-1, EXA-2: whatever a field holds, the rest is read: 1,500 answers with odd parts, each in every reading."""
+    for seed in range(1500):
+        roll = random.Random(seed)
+        sent, run = changed(REPLY, roll), changed(RUN, roll)
+        if not isinstance(sent, dict):
+            continue
+        search_reply(sent, **HOW).frame()
+        read = contents_reply(sent, **HOW)
+        assert set(read.failed) <= {one.id for one in read.statuses}
+        assert all(one.key for one in answer_reply(sent, **HOW).citations if one.url.strip())
+        chunk = _chunk(sent)
+        assert isinstance(chunk.text, str)
+        assert chunk.cost is None or 0 <= chunk.cost < 1_000_000
+        for made in records.read(Run, [run])[0]:
+            assert isinstance(made.text, str)
+            assert made.cost is None or made.is_done
+            assert made.grounding is not None
+            assert made.structured is None or made.output is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "done"),
+    [
+        ("queued", False),
+        ("running", False),
+        ("cancelled", True),
+        ("canceled", True),
+        ("failed", True),
+        ("thinking", False),
+    ],
+)
+def test_words_of_tomorrow_are_kept_and_both_spellings_of_an_end_are_one(status: str, done: bool) -> None:
+    """EXA-6: a status that is not known is no end; agent runs are cancelled, websets were canceled."""
+    (run,), refused = records.read(Run, [{**RUN, "status": status, "stopReason": "new_reason"}])
+    assert refused == 0
+    assert (run.status, run.is_done, run.stop_reason) == (status, done, "new_reason")
+    assert (run.cost is not None) == done
+
+
+def test_a_page_is_the_one_that_was_asked_for_whatever_its_slash() -> None:
+    """EXA-4: id and address may differ by a slash or by the form of the document."""
+    read = contents_reply(
+        {
+            "results": [
+                {"url": "https://arxiv.org/pdf/2401.01234v2", "id": "https://arxiv.org/abs/2401.01234"},
+                {"url": "https://a.example/x/"},
+            ],
+            "statuses": [
+                {"id": url, "status": "success"} for url in ("https://a.example/x", "https://arxiv.org/abs/2401.01234")
+            ],
+        },
+        **HOW,
+    )
+    assert read.failed == {}
+
+
+def test_fields_that_are_not_sent_any_more_change_nothing() -> None:
+    found = search_reply(
+        {"results": [{"url": "https://a.example"}], "resolvedSearchType": "", "autoDate": None, "context": 7}, **HOW
+    )
+    assert len(found.results) == 1
+    assert found.raw["resolvedSearchType"] == ""
+
+
+def test_a_run_that_was_kept_is_the_run_that_was_read() -> None:
+    """EXA-6: what a store keeps of a run, by our names, gives all of it back."""
+    (run,), _ = records.read(Run, [{**RUN, "mood": "sunny"}])
+    again = Run.model_validate(run.model_dump(mode="json", by_alias=False), by_name=True)
+    assert again == run
+    assert (again.cost, again.stop_reason, again.model_extra) == (Decimal("0.025"), "x", {"mood": "sunny"})
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize(
+    "name", ["search_response", "search_and_contents_response", "find_similar_response", "get_contents_response"]
+)
+def test_recorded_pages_go_back_to_what_was_sent(recordings: Path, name: str) -> None:
+    """EXA-2, EXA-4: every field of every page, by the names it came with."""
+    sent = json.loads((recordings / "exa" / "golden" / f"{name}.json").read_text())["response"]
+    wires = {column.name: column.wires[0] for column in columns(Page)}
+    for made, row in zip(contents_reply(sent, **HOW).results, sent["results"], strict=True):
+        again = {wires.get(name, name): value for name, value in made.model_dump(exclude_unset=True).items()}
+        again["publishedDate"] = again.pop("published_date_raw", None)
+        assert {name: again[name] for name in row if name != "highlights"} == {
+            name: row[name] for name in row if name != "highlights"
+        }
+        assert list(again.get("highlights", ())) == row.get("highlights", [])
