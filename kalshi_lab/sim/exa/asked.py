@@ -105,7 +105,7 @@ def number_of_results(value: Any) -> None:
 def schema(value: Any) -> None:
     """A schema of a search's output: a text, or an object of two levels and ten properties at most."""
     found = mapping("outputSchema", value)
-    if found.get("type") not in {"text", "object"}:
+    if found.get("type") not in ("text", "object"):
         raise _not("outputSchema.type", "text or object", "INVALID_JSON_SCHEMA")
     depth, properties = _measure(found)
     if depth > DEEPEST or properties > MOST_PROPERTIES:

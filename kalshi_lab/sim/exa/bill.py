@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from kalshi_lab.sim.virtual import Bucket
+from kalshi_lab.sim.virtual import COST, Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ class Bill:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.calls: list[dict[str, Any]] = []
         self.credit: Decimal | None = None
-        self._buckets = {name: Bucket(rate, monotonic, capacity=rate) for name, rate in RATES.items()}
+        self._buckets = {name: Bucket(rate * COST, monotonic, capacity=rate * COST) for name, rate in RATES.items()}
 
     @property
     def total(self) -> Decimal:
@@ -48,7 +48,7 @@ class Bill:
 
     def admits(self, surface: str) -> bool:
         """Whether a request comes within the rate of its surface."""
-        return self._buckets[surface].take(1.0)
+        return self._buckets[surface].take()
 
 
 def search(body: dict[str, Any]) -> Decimal:

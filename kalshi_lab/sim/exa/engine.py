@@ -125,7 +125,7 @@ class Engine:
         lean, allowed = self.lean(leaves), schema.get("enum")
         if isinstance(allowed, list) and allowed:
             return allowed[min(len(allowed) - 1, int((1 - lean) / 2 * len(allowed)))]
-        if kind in {"number", "integer"}:
+        if kind in ("number", "integer"):
             value = 0.5 + lean / 2 if "prob" in name else lean
             return round(value, 4) if kind == "number" else round(value)
         if kind == "boolean":

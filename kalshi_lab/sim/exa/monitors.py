@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PERIOD = re.compile(r"([1-9]\d{0,4})([hd])")
 SECONDS = {"h": 3600, "d": 86_400}
 MOST_RUNS = 100  # of a monitor, on its schedule; it would be at fault to make more at one look
-SETTABLE = frozenset({"active", "paused"})
+SETTABLE = ("active", "paused")
 CHANGED = ("name", "trigger", "outputSchema", "metadata")
 _WORD = re.compile(r"metadata\[(.+)\]")
 Told = tuple[int, dict[str, Any]]
@@ -45,17 +45,23 @@ class Monitors:
         for one in list(self._kept.values()):
             self._brought(one)
         if not name:
-            return self._create(asked.body(body)) if method == "POST" else self._listed(words)
+            return self._together(method, body, words)
         if name == "batch" and method == "POST":
             return 200, self._batch(asked.body(body))
         found = self._kept.get(name)
         if found is None:
             raise Denied(404, "NOT_FOUND", f"no monitor {name[:40]}")
-        return self._deeper(method, found, rest, words) if rest else self._plain(method, found, body)
+        return self._deeper(method, found, rest, words) if rest else self._alone(method, found, body)
+
+    def _together(self, method: str, body: Any, words: dict[str, str]) -> Told | None:
+        if method == "POST":
+            return self._create(asked.body(body))
+        return self._listed(words) if method == "GET" else None
 
     def _create(self, body: Body) -> Told:
         search = asked.search(asked.mapping("search", body.get("search")))
         asked.mapping("webhook", body.get("webhook"))
+        _described(body)
         now, self._made = self._clock.now(), self._made + 1
         one: Body = {
             "id": f"monitor_{self._made:06d}", "name": body.get("name"), "status": "active", "search": _plain(search),
@@ -67,7 +73,7 @@ class Monitors:
         self._next[one["id"]] = now + period
         return 201, {**one, "webhookSecret": f"whsec_{self._made:016x}"}
 
-    def _plain(self, method: str, one: Body, body: Any) -> Told | None:
+    def _alone(self, method: str, one: Body, body: Any) -> Told | None:
         if method == "DELETE":
             return 200, self._kept.pop(one["id"])
         if method == "PATCH":
@@ -77,6 +83,7 @@ class Monitors:
     def _change(self, one: Body, body: Body) -> None:
         if "status" in body and body["status"] not in SETTABLE:
             raise Denied(400, BAD_BODY, "status: expected active or paused")
+        _described(body)
         changed = {name: body[name] for name in CHANGED if name in body}
         period = _period(changed.get("trigger", one["trigger"]))
         if "search" in body:
@@ -85,7 +92,12 @@ class Monitors:
             changed["webhook"] = _webhook({**one["webhook"], **asked.mapping("webhook", body["webhook"])})
         if "trigger" in changed:
             self._next[one["id"]] = self._clock.now() + period
-        one |= {**changed, "status": body.get("status", one["status"]), "updatedAt": stamp(self._clock.now())}
+        one |= {
+            **changed,
+            "metadata": changed.get("metadata") or one["metadata"],
+            "status": body.get("status", one["status"]),
+            "updatedAt": stamp(self._clock.now()),
+        }
 
     def _deeper(self, method: str, one: Body, rest: list[str], words: dict[str, str]) -> Told | None:
         runs = self._runs[one["id"]]
@@ -152,7 +164,7 @@ class Monitors:
 
     def _batch(self, body: Body) -> Body:
         action, wanted = body.get("action"), asked.mapping("filter", body.get("filter"))
-        if action not in {"delete", "pause", "unpause"} or not wanted or wanted.keys() - {"name", "status", "metadata"}:
+        if action not in ("delete", "pause", "unpause") or not wanted or wanted.keys() - {"name", "status", "metadata"}:
             raise Denied(400, BAD_BODY, "expected an action and a filter")
         limit, dry = asked.whole("limit", body.get("limit", 50), 1, 500), body.get("dry_run", True)
         found = self._like(
@@ -165,6 +177,15 @@ class Monitors:
                 one["status"] = "paused" if action == "pause" else "active"
         ids = [one["id"] for one in found[:limit]]
         return {"action": action, "dry_run": dry, "affected": len(ids), "ids": ids, "has_more": len(found) > limit}
+
+
+def _described(body: Body) -> None:
+    """Check what a monitor has beside its search, webhook and schedule."""
+    for name in ("outputSchema", "metadata"):
+        if body.get(name) is not None:
+            asked.mapping(name, body[name])
+    if body.get("name") is not None:
+        asked.string("name", body["name"])
 
 
 def _plain(search: Body) -> Body:

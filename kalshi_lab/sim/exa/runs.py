@@ -76,7 +76,7 @@ class Runs:
             "stopReason": None,
             "createdAt": stamp(self._clock.now()),
             "completedAt": None,
-            "request": {"effort": "auto", **{key: body[key] for key in ECHOED if body.get(key) is not None}},
+            "request": {"effort": "auto", **{key: body[key] for key in ECHOED if body.get(key)}},
             "metadata": body.get("metadata") or {},
             "output": {"text": "", "structured": None, "grounding": []},
             "usage": _usage(Decimal(0), 0),

@@ -211,7 +211,7 @@ class Stories:
     @lru_cache(maxsize=1)  # noqa: B019 - one world, as long as the process lives
     def papers(self) -> tuple[Leaf, ...]:
         """What science says, a paper a series; older than the world."""
-        begin = int(self._world.start.timestamp()) * SECOND - 400 * DAY * SECOND
+        begin = int(self._world.start.timestamp()) * SECOND - 37 * (len(SERIES) + 1) * DAY * SECOND
         return tuple(
             Leaf(
                 f"https://{PAPERS}/abs/{spec.ticker.lower()}", f"https://{PAPERS}/abs/{spec.ticker.lower()}",

@@ -36,10 +36,10 @@ class Websets:
         """The answer to a request below /websets/v0/websets; None for a path that is none."""
         name, rest = parts[0], parts[1:]
         if not name:
-            return self._create(asked.body(body or {})) if method == "POST" else self._listed(words)
+            return self._together(method, body, words)
         if name == "preview" and method == "POST":
             return 200, self._preview(asked.body(body))
-        one = next((one for one in self._kept.values() if name in {one["id"], one["externalId"]}), None)
+        one = next((one for one in self._kept.values() if name in (one["id"], one["externalId"])), None)
         if one is None:
             raise Denied(404, "NOT_FOUND", f"no webset {name[:40]}")
         return self._deeper(method, one, rest, body, words) if rest else self._plain(method, one, body, words)
@@ -55,6 +55,11 @@ class Websets:
         wanted = words.get("search", "").lower()
         rows = [one for one in reversed(self._kept.values()) if wanted in str(one["title"] or "").lower()]
         return paged(rows, words, usual=25)
+
+    def _together(self, method: str, body: Any, words: dict[str, str]) -> Told | None:
+        if method == "POST":
+            return self._create(asked.body(body or {}))
+        return self._listed(words) if method == "GET" else None
 
     def _create(self, body: Body) -> Told:
         if body.get("externalId") and any(one["externalId"] == body["externalId"] for one in self._kept.values()):
@@ -115,7 +120,7 @@ class Websets:
     def _enrichment(self, given: Any) -> Body:
         body = asked.mapping("enrichments", given)
         kind = body.get("format", "text")
-        if kind not in FORMATS:
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise Denied(400, BAD_BODY, f"format: expected {', '.join(sorted(FORMATS))}")
         return {
             "id": self._id("enrichment"), "object": "webset_enrichment", "status": "completed",
