@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"^-- key: ([\w, ]+)[^\n]*\n(?:--[^\n]*\n)*CREATE TABLE (\w+)", re.MULTILINE)
 FINER = {"quotes": ("scope", "ticker", "time"), "alert_events": ()}  # two listings may be looked at in the same moment
-ONCE = ("trades",)  # tables whose rows keep the run that brought them first
+ONCE = ("fills", "trades")  # tables whose rows keep the run that brought them first
 TURN = 0.3  # seconds for which the store stays open before others get their turn
 SHOWN = 10  # faults in a card
 UNBALANCED = "SELECT * FROM ledger WHERE received <> stored + duplicate + quarantined"

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 TABLES = (
-    "alert_events", "alerts", "article_markets", "articles", "bodies", "book_changes", "candlesticks", "caps", "coverage", "events",
-    "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "paid_answers", "paid_runs", "predictions", "pruned",
-    "quarantine", "quotes", "recordings", "results", "rounds", "sentiments", "series", "snapshots", "spend", "theses", "thesis_evidence",
-    "thesis_markets", "ticks", "trades",
+    "alert_events", "alerts", "article_markets", "articles", "balances", "bodies", "book_changes", "candlesticks", "caps", "coverage",
+    "deposits", "events", "fills", "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "orders", "paid_answers",
+    "paid_runs", "position_looks", "positions", "predictions", "pruned", "quarantine", "quotes", "recordings", "results", "rounds",
+    "sentiments", "series", "settlements", "shard_transfers", "snapshots", "spend", "subaccount_transfers", "subaccounts", "theses",
+    "thesis_evidence", "thesis_markets", "ticks", "trades", "withdrawals",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -32,6 +33,7 @@ SCHEMAS = (
     "theses.sql",
     "news.sql",
     "predictions.sql",
+    "portfolio.sql",
 )  # version by version; a file once released is not changed any more
 
 

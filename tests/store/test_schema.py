@@ -9,6 +9,15 @@ import pytest
 
 from kalshi_lab import frames
 from kalshi_lab.models import Candlestick, Event, Market, Series, Trade
+from kalshi_lab.models.order import Order
+from kalshi_lab.models.portfolio import (
+    Deposit,
+    Fill,
+    Settlement,
+    ShardTransfer,
+    SubaccountTransfer,
+    Withdrawal,
+)
 from kalshi_lab.store import TABLES, Store
 from kalshi_lab.store.queries import QUOTE
 
@@ -26,7 +35,16 @@ SQL = {
     "Datetime(time_unit='us', time_zone='UTC')": "TIMESTAMP WITH TIME ZONE",
 }
 STAMPS = {"run_id": "VARCHAR", "seen_at": "TIMESTAMP WITH TIME ZONE"}
-KNOWN_BY_THE_LOAD = {"markets": {"series_ticker": "VARCHAR"}}
+ACCOUNT = {"account": "VARCHAR"}
+OWN = {
+    "fills": Fill, "orders": Order, "deposits": Deposit, "withdrawals": Withdrawal, "shard_transfers": ShardTransfer,
+    "subaccount_transfers": SubaccountTransfer, "settlements": Settlement,
+}  # fmt: skip
+KNOWN_BY_THE_LOAD = (
+    dict.fromkeys(OWN, ACCOUNT)
+    | {"markets": {"series_ticker": "VARCHAR"}}
+    | {"settlements": {**ACCOUNT, "subaccount_number": "BIGINT"}}
+)
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position
 """
@@ -38,7 +56,14 @@ def columns(store: Store, table: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("table", "record"),
-    [("series", Series), ("events", Event), ("markets", Market), ("trades", Trade), ("candlesticks", Candlestick)],
+    [
+        ("series", Series),
+        ("events", Event),
+        ("markets", Market),
+        ("trades", Trade),
+        ("candlesticks", Candlestick),
+        *OWN.items(),
+    ],
 )
 def test_tables_equal_the_field_tables(store: Store, table: str, record: type[Record]) -> None:
     """Every field has a column of its name and exact type, in the same order, and no column is without a field."""
