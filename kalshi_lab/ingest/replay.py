@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,6 +62,11 @@ class Past:
                 self.book.mark_stale(_why(gap))
                 yield self.time, self.book
 
+    def known(self, before: int, at: datetime) -> OrderBook | None:
+        """The book at a moment, once all that was sent by then is applied; None where something may be missing."""
+        _exhaust(self.gaps(before, at))
+        return None if self.book.stale else self.book
+
 
 class Part(NamedTuple):
     """A stretch of time for which one recording is asked."""
@@ -97,15 +103,20 @@ class AsyncReplay:
                 yield steps
 
     async def _part(self, past: Past, part: Part) -> AsyncIterator[Iterator[Step]]:
+        before, last = await self.primed(past, part)
+        async for rows in _changes(self._store, part.recording, self.ticker, before, last):
+            yield past.steps(rows)
+        yield past.gaps(LAST, part.end - TICK)
+
+    async def primed(self, past: Past, part: Part) -> tuple[int, int]:
+        """Bring the book to where a part begins; the last frame before it, and its last one."""
         bounds = await recorded.changes_between(self._store, part.recording, self.ticker, part.start, part.end)
         before, last = bounds["before"], bounds["last"]
         after = before if bounds["snapshot"] is None else bounds["snapshot"] - 1
         async for rows in _changes(self._store, part.recording, self.ticker, after, before):
             _exhaust(past.steps(rows))
         _exhaust(past.gaps(LAST, part.start - TICK))
-        async for rows in _changes(self._store, part.recording, self.ticker, before, last):
-            yield past.steps(rows)
-        yield past.gaps(LAST, part.end - TICK)
+        return before, last
 
     async def __aiter__(self) -> AsyncIterator[Step]:
         async for steps in self.steps():
@@ -136,6 +147,33 @@ def replay(store: Store, clock: Clock, ticker: str, start: When | None, end: Whe
     """The replay of a stretch of time, checked; nothing is read yet."""
     first, last = between(start, end, now=clock.now())
     return AsyncReplay(store, params.ticker(ticker), first or EVER[0], last or EVER[1])
+
+
+async def sampled(
+    store: Store, ticker: str, moments: Sequence[datetime]
+) -> AsyncIterator[tuple[datetime, OrderBook | None]]:
+    """A market's book at each of these moments, which are in order; None where none was recorded, or something may be missing.
+
+    The book is one that moves on: take what is to be kept before the next one is asked for.
+    """
+    walk = AsyncReplay(store, ticker, moments[0], moments[-1] + TICK)
+    spans = await recorded.recorded_books(store, ticker)
+    breaks = await recorded.breaks(store, [span["recording"] for span in spans], ticker)
+    left = deque(moments)
+    for part in _parts(spans, walk.start, walk.end):
+        while left and left[0] < part.start:
+            yield left.popleft(), None
+        past = Past(ticker, breaks[part.recording])
+        before, last = await walk.primed(past, part)
+        async for rows in _changes(store, part.recording, ticker, before, last):
+            for row in rows:
+                while left and left[0] < min(max(past.time, row[3]), part.end):
+                    yield left[0], past.known(row[0], left.popleft())
+                _exhaust(past.steps([row]))
+        while left and left[0] < part.end:
+            yield left[0], past.known(LAST, left.popleft())
+    for time in left:
+        yield time, None
 
 
 async def book(store: Store, clock: Clock, ticker: str, at: When | None) -> OrderBook:

@@ -11,25 +11,24 @@ import polars as pl
 
 from kalshi_lab.clock import When, between, span
 from kalshi_lab.errors import UsageError
-from kalshi_lab.fees import FeeSchedule, fee
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research.backtest import backtest
+from kalshi_lab.research.backtest.books import kept
 from kalshi_lab.research.backtest.theses import entries, planned, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from kalshi_lab.research.backtest import Backtest, Order, View
-
-    Strategy = Callable[[View], Iterable[Order] | None]
+    from kalshi_lab.research.backtest import Backtest
+    from kalshi_lab.research.backtest.run import Strategy
 
 MOST: Final = 20_000  # moments at which a strategy is asked
 # Terms as they are when a market is listed. What may change later is left out: closing times move, and what a market traded is of its end.
 MARKETS: Final = """
 SELECT m.ticker, m.event_ticker, e.series_ticker, m.title, m.yes_sub_title, m.open_time, m.strike_type, m.floor_strike, m.cap_strike,
-       m.rules_primary, s.fee_type, s.fee_multiplier
+       m.rules_primary, m.price_ranges, s.fee_type, s.fee_multiplier
 FROM markets AS m LEFT JOIN events AS e USING (event_ticker) LEFT JOIN series AS s ON s.ticker = e.series_ticker
 WHERE ($1 IS NULL OR e.series_ticker = $1 OR m.event_ticker = $1 OR starts_with(m.event_ticker, $1 || '-'))
   AND ($2 IS NULL OR list_contains($2, m.ticker))
@@ -50,7 +49,8 @@ FROM trades WHERE created_time < $2 AND list_contains($1, ticker) AND NOT coales
 """
 RESULTS: Final = """
 SELECT ticker, coalesce(settlement_ts, close_time) AS time,
-       CASE WHEN result <> '' THEN result WHEN settlement_value IS NULL THEN 'void' ELSE 'scalar' END AS result, settlement_value AS value
+       CASE WHEN result <> '' THEN result WHEN settlement_value IS NULL THEN 'void' ELSE 'scalar' END AS result, settlement_value AS value,
+       close_time
 FROM results WHERE list_contains($1, ticker) AND coalesce(settlement_ts, close_time) IS NOT NULL
 """
 
@@ -81,6 +81,9 @@ class AsyncBacktests(Verbs):
         see `kl.View`. Without a strategy your theses are one: each market is bought when its thesis was first written down, for `stake`
         dollars, on the side where your probability was worth more than the price then.
 
+        Where `record` kept a market's book, it is shown as it stood, and orders walk it level by level; elsewhere they meet the best quote.
+        Orders that rest are filled by trades alone: those of `sync("trades")` and `record`.
+
         Positions are held until their results, which may come after `until`. Fees are those of each market's series (markets whose fees are
         unknown are left out of trading); see `kl.backtest` for how orders are filled. Needs `sync("markets", status="settled")`, and
         `snapshot` or `sync("candlesticks")` for quotes. Raises UsageError where nothing is kept to run over, or too many moments are
@@ -97,6 +100,7 @@ class AsyncBacktests(Verbs):
         else:
             times = _moments(start, end, span(every, what="every"))
         frames = await self._kept(series, chosen, end)
+        frames["books"] = await self._recorded(frames, times, span(latency, what="latency"))
         frames["quotes"] = pl.concat([frames["quotes"], quoted(decided)], how="diagonal").unique(
             ["ticker", "time"], keep="first", maintain_order=True
         )
@@ -118,17 +122,19 @@ class AsyncBacktests(Verbs):
         results = await self.store.read(RESULTS, names[:1])
         return {"markets": markets, "quotes": quotes, "trades": trades, "results": results, "fees": fees}
 
+    async def _recorded(
+        self, frames: dict[str, Any], times: Iterable[datetime], latency: timedelta
+    ) -> pl.DataFrame | None:
+        """The recorded books as they stood when the strategy was asked, when its orders arrived, and when anything was paid."""
+        moments = {one + late for one in times for late in (timedelta(0), latency)} | set(frames["results"]["time"])
+        return await kept(self.store, frames["markets"]["ticker"], sorted(moments))
 
-def _fees(markets: pl.DataFrame) -> tuple[Callable[[str, Decimal, Decimal, datetime], Decimal], pl.DataFrame]:
+
+def _fees(markets: pl.DataFrame) -> tuple[dict[str, tuple[str, Decimal]], pl.DataFrame]:
     """What each market charges, and the markets of which that is known."""
     known = markets.filter(pl.col("fee_type").is_not_null() & pl.col("fee_multiplier").is_not_null())
-    pairs = {row[0]: (row[1], row[2]) for row in known.select("ticker", "fee_type", "fee_multiplier").iter_rows()}
-    schedules = {pair: FeeSchedule.of((pair[0], Decimal(str(pair[1])))) for pair in set(pairs.values())}
-
-    def charged(ticker: str, price: Decimal, count: Decimal, time: datetime) -> Decimal:
-        return fee(price, count, schedules[pairs[ticker]], at=time)
-
-    return charged, known
+    rows = known.select("ticker", "fee_type", "fee_multiplier").iter_rows()
+    return {ticker: (kind, Decimal(str(multiplier))) for ticker, kind, multiplier in rows}, known
 
 
 def _moments(start: datetime, end: datetime, every: timedelta) -> list[datetime]:

@@ -49,6 +49,11 @@ class Account:
         one = self.held.get(ticker)
         return ZERO if one is None else one.count
 
+    def stake(self, ticker: str) -> Decimal:
+        """What one market's position cost, dollars without fees."""
+        one = self.held.get(ticker)
+        return ZERO if one is None else one.cost
+
     def trade(self, ticker: str, change: Decimal, price: Decimal, fee: Decimal) -> Decimal:
         """Take in a fill of `change` contracts (positive: YES gained) at a YES price; the change of the cash."""
         one, sums = self.held.setdefault(ticker, Held()), self.sums.setdefault(ticker, Sums())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -17,12 +18,16 @@ TIME: Final = pl.Datetime("us", "UTC")
 _MONEY: Final = pl.Decimal(38, 12)
 TRADES: Final[dict[str, Any]] = {
     "time": TIME, "ticker": pl.String, "event_ticker": pl.String, "action": pl.String, "side": pl.String, "asked": _MONEY, "count": _MONEY,
-    "price": _MONEY, "fee": _MONEY, "cash": _MONEY, "short": pl.String, "reason": pl.String,
+    "price": _MONEY, "fee": _MONEY, "cash": _MONEY, "short": pl.String, "reason": pl.String, "filled_by": pl.String,
 }  # fmt: skip
 REFUSED: Final[dict[str, Any]] = {
     "time": TIME, "ticker": pl.String, "action": pl.String, "side": pl.String, "count": _MONEY, "why": pl.String,
 }  # fmt: skip
-EQUITY: Final[dict[str, Any]] = {"time": TIME, "cash": _MONEY, "positions": _MONEY, "equity": _MONEY}
+RESTED: Final[dict[str, Any]] = {
+    "time": TIME, "ticker": pl.String, "action": pl.String, "side": pl.String, "limit": _MONEY, "count": _MONEY, "queue": _MONEY,
+    "filled": _MONEY, "ended": TIME, "why": pl.String,
+}  # fmt: skip
+EQUITY: Final[dict[str, Any]] = {"time": TIME, "cash": _MONEY, "bound": _MONEY, "positions": _MONEY, "equity": _MONEY}
 PAID: Final[dict[str, Any]] = {
     "ticker": pl.String, "settled_time": TIME, "result": pl.String, "value": _MONEY, "payout": _MONEY,
 }  # fmt: skip
@@ -38,15 +43,18 @@ class Backtest(Result):
 
     frame(): a row for each measure of the markets that were bought and are over: measure ("a dollar staked", "a contract"), gross and net
     profit in dollars, net_low and net_high (95%, or as asked, clustered by event), win_rate, markets, clusters. trades: every fill (time,
-    ticker, event_ticker, action, side, asked, count, price of the side, fee, cash, short: why less than asked, reason). refused: orders of
-    which nothing was filled, and why. markets: what each market took and gave (contracts, staked, fees, gross, net, open contracts,
-    result, settled_time). equity: time, cash, positions (at what they could be sold for), equity, drawdown (share of the highest so far).
-    All Float64 dollars and contracts.
+    ticker, event_ticker, action, side, asked, count, price of the side, fee, cash, short: why less than asked, reason, filled_by: "book"
+    for a level of a recorded book, "quote" for a best quote, "tape" for an order that rested). refused: orders of which nothing was
+    filled, and why. rested: orders that waited (time, ticker, action, side, limit, count, queue: contracts ahead when it came, null where
+    no book said, filled, ended, why). markets: what each market took and gave (contracts, staked, fees, gross, net, open contracts,
+    result, settled_time). equity: time, cash, bound (of the cash, by what rests), positions (at what they could be sold for), equity,
+    drawdown (share of the highest so far). All Float64 dollars and contracts.
     """
 
     chart: ClassVar[str] = "backtest"
     trades: pl.DataFrame
     refused: pl.DataFrame
+    rested: pl.DataFrame
     markets: pl.DataFrame
     equity: pl.DataFrame
     capital: float
@@ -107,14 +115,28 @@ def finished(told: Mapping[str, Any], *, confidence: float) -> Backtest:
     }
     if counts["fills of unknown size"]:
         excluded["fills at quotes of unknown size (not left out)"] = counts["fills of unknown size"]
+    if counts["resting orders in markets without trades"]:
+        excluded["resting orders in markets without trades (never filled)"] = counts[
+            "resting orders in markets without trades"
+        ]
     basis = Basis(
-        over.height, "market", "each dollar staked counts once", "from each fill to the result, or the sale",
+        over.height, "market", "each dollar staked counts once", f"from each fill to the result, or the sale; {_sources(told['trades'])}",
         f"{confidence:.0%}, clustered by event", excluded,
     )  # fmt: skip
     return Backtest(
         table=_figures(over, confidence), basis=basis, trades=_floats(told["trades"], TRADES), refused=_floats(told["refused"], REFUSED),
+        rested=_floats(told["rested"], RESTED).sort("time", "ticker", maintain_order=True),
         markets=markets, equity=_equity(told), capital=float(told["capital"]),
     )  # fmt: skip
+
+
+def _sources(trades: list[dict[str, Any]]) -> str:
+    """Which share of the contracts was filled by what."""
+    by: Counter[str] = Counter()
+    for one in trades:
+        by[one["filled_by"]] += one["count"]
+    shares = [f"{float(count / by.total()):.0%} by {source}" for source, count in by.most_common()]
+    return f"contracts filled {', '.join(shares)}" if shares else "nothing was filled"
 
 
 def _markets(told: Mapping[str, Any]) -> pl.DataFrame:

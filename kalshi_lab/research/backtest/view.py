@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
-
+from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from kalshi_lab.models import Orderbook
 
 Side = Literal["yes", "no"]
-TIME: Final = pl.Datetime("us", "UTC")
-MARKETS: Final[dict[str, Any]] = {
-    "ticker": pl.String, "event_ticker": pl.String, "series_ticker": pl.String, "title": pl.String, "yes_sub_title": pl.String,
-    "open_time": TIME, "strike_type": pl.String, "floor_strike": pl.Float64, "cap_strike": pl.Float64, "rules_primary": pl.String,
-}  # fmt: skip
-QUOTES: Final[dict[str, Any]] = {
-    "ticker": pl.String, "time": TIME, "yes_bid": pl.Float64, "yes_bid_size": pl.Float64, "yes_ask": pl.Float64, "yes_ask_size": pl.Float64,
-}  # fmt: skip
-TRADES: Final[dict[str, Any]] = {
-    "ticker": pl.String, "time": TIME, "yes_price": pl.Float64, "count": pl.Float64, "taker_side": pl.String,
-}  # fmt: skip
-RESULTS: Final[dict[str, Any]] = {"ticker": pl.String, "time": TIME, "result": pl.String, "value": pl.Float64}
+Action = Literal["buy", "sell"]
+Amount = float | str | Decimal
+Until = datetime | timedelta | str
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a strategy wants: so many contracts of a side of a market, at `limit` dollars at worst (None: at whatever is offered).
 
-    action: buy, or sell (what is held; more than that is not sold). `view.buy` and `view.sell` make them.
+    action: buy, or sell (what is held; more than that is not sold). rests: what is not had at once waits at the limit, until a time
+    where one is given. `view.buy` and `view.sell` make them.
     """
 
     ticker: str
     side: Side
-    action: Literal["buy", "sell"]
+    action: Action
     count: Decimal
     limit: Decimal | None = None
     reason: str = ""
+    rests: bool = False
+    until: datetime | None = None
+
+    @property
+    def lifts(self) -> bool:
+        """Whether it meets the asks of the YES book, as buying YES and selling NO do; it rests among the bids then."""
+        return (self.side == "yes") == (self.action == "buy")
+
+    def priced(self, yes_price: Decimal) -> Decimal:
+        """A price of YES as one of the side that is traded, and the other way round."""
+        return yes_price if self.side == "yes" else 1 - yes_price
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """An order of yours that waits: `left` contracts of it, since when, and the number that `view.cancel` takes it back by."""
+
+    order: Order
+    left: Decimal
+    since: datetime
+    number: int
+
+    @property
+    def ticker(self) -> str:
+        """Its market."""
+        return self.order.ticker
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """What a strategy gives back to take a resting order out of the market; `view.cancel` makes it."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +81,8 @@ class View:
     series_ticker, title, yes_sub_title, open_time, strike_type, floor_strike, cap_strike, rules_primary). quotes: the last quote of each
     (ticker, time, yes_bid, yes_bid_size, yes_ask, yes_ask_size; null where there was none). past: every quote so far. trades: every trade
     so far (ticker, time, yes_price, count, taker_side). results: what had been paid out (ticker, time, result, value). positions: your own
-    contracts by ticker, negative for NO. cash: dollars.
+    contracts by ticker, negative for NO. cash: dollars that no resting order binds. books: the order book (`Orderbook`) of each of these
+    markets whose book was recorded then without a gap. resting: your orders that wait.
     """
 
     time: datetime
@@ -65,6 +93,8 @@ class View:
     past: pl.DataFrame
     trades: pl.DataFrame
     results: pl.DataFrame
+    books: Mapping[str, Orderbook] = field(default_factory=lambda: MappingProxyType({}))
+    resting: tuple[Resting, ...] = ()
 
     def history(self, ticker: str) -> pl.DataFrame:
         """The quotes of one market so far."""
@@ -73,29 +103,65 @@ class View:
     def buy(
         self,
         ticker: str,
-        count: float | str | Decimal,
+        count: Amount,
         *,
         side: Side = "yes",
-        limit: float | str | Decimal | None = None,
+        limit: Amount | None = None,
         reason: str = "",
+        rests: bool = False,
+        until: Until | None = None,
     ) -> Order:
-        """An order to buy; return it. Raises UsageError for a side, count or limit that is none."""
-        return order("buy", ticker, count, side=side, limit=limit, reason=reason)
+        """An order to buy; return it. With `rests` what is not had at once waits at its limit, until it is cancelled or a time ("2h").
+
+        Raises UsageError for a side, count or limit that is none, for an order that rests without a limit, and for a time that has passed.
+        """
+        ends = _ends(self.time, until, rests=rests)
+        return order("buy", ticker, count, side=side, limit=limit, reason=reason, rests=rests, until=ends)
 
     def sell(
         self,
         ticker: str,
-        count: float | str | Decimal,
+        count: Amount,
         *,
         side: Side = "yes",
-        limit: float | str | Decimal | None = None,
+        limit: Amount | None = None,
         reason: str = "",
+        rests: bool = False,
+        until: Until | None = None,
     ) -> Order:
-        """An order to sell what is held; return it. Raises as `buy`."""
-        return order("sell", ticker, count, side=side, limit=limit, reason=reason)
+        """An order to sell what is held; return it. Rests and raises as `buy`."""
+        ends = _ends(self.time, until, rests=rests)
+        return order("sell", ticker, count, side=side, limit=limit, reason=reason, rests=rests, until=ends)
+
+    def cancel(self, one: Resting) -> Cancel:
+        """Take an order of `resting` out of the market; return it. It takes as long as an order does to arrive."""
+        return Cancel(one.number)
 
 
-def order(action: Literal["buy", "sell"], ticker: str, count: Any, *, side: str, limit: Any, reason: str) -> Order:
+def _ends(now: datetime, until: Until | None, *, rests: bool) -> datetime | None:
+    if until is None:
+        return None
+    if not rests:
+        raise UsageError("until= is for orders that rest", hint="rests=True makes it one")
+    if isinstance(until, datetime) and until.tzinfo is None:
+        raise UsageError("until= has no time zone", hint='A span like "2h" counts from the view\'s time')
+    ends = until if isinstance(until, datetime) else now + span(until, what="until")
+    if ends <= now:
+        raise UsageError(f"until={until} has passed at {now}")
+    return ends
+
+
+def order(
+    action: Action,
+    ticker: str,
+    count: Any,
+    *,
+    side: str,
+    limit: Any,
+    reason: str,
+    rests: bool = False,
+    until: datetime | None = None,
+) -> Order:
     """An order, checked."""
     one_of("side", side, ("yes", "no"))
     wanted = exact(count, "count")
@@ -104,7 +170,10 @@ def order(action: Literal["buy", "sell"], ticker: str, count: Any, *, side: str,
     worst = None if limit is None else exact(limit, "limit")
     if worst is not None and not 0 < worst < 1:
         raise UsageError(f"limit={limit} is no price", hint="Dollars between 0 and 1 of the side that is traded")
-    return Order(str(ticker), "yes" if side == "yes" else "no", action, round(wanted, 2), worst, reason)
+    if rests and worst is None:
+        raise UsageError("an order that rests needs a limit", hint="limit= is the price at which it waits")
+    own: Side = "yes" if side == "yes" else "no"
+    return Order(str(ticker), own, action, round(wanted, 2), worst, reason, rests, until)
 
 
 def exact(value: Any, what: str) -> Decimal:
@@ -116,100 +185,3 @@ def exact(value: Any, what: str) -> Decimal:
     if not made.is_finite():
         raise UsageError(f"{what}={value} is no number")
     return round(made, 6)
-
-
-class Past:
-    """All there is, in the order of time, and cuts of it: a cut holds what had happened by a moment and nothing else."""
-
-    def __init__(
-        self, markets: pl.DataFrame, quotes: pl.DataFrame, trades: pl.DataFrame, results: pl.DataFrame
-    ) -> None:
-        self._frames = {
-            name: _sorted(frame) for name, frame in (("past", quotes), ("trades", trades), ("results", results))
-        }
-        self._times = {name: frame["time"].to_list() for name, frame in self._frames.items()}
-        self.markets = markets.sort("open_time", "ticker", nulls_last=False)
-        began = [one for one in self.markets["open_time"] if one is not None]
-        self._opened = [one or began[0] for one in self.markets["open_time"]] if began else []
-        self._rows = list(self._frames["past"].iter_rows())
-        self._latest: dict[str, tuple[Any, ...]] = {}
-        self._ended: set[str] = set()
-        self._at = 0
-        self.by_ticker = _by_ticker(self._rows)
-
-    def view(self, time: datetime, cash: Decimal, positions: Mapping[str, Decimal]) -> View:
-        """What is known at a moment; moments come in order."""
-        cut = {name: frame.head(bisect_right(self._times[name], time)) for name, frame in self._frames.items()}
-        self._go_on(cut["past"].height)
-        self._ended = set(cut["results"]["ticker"])
-        markets = self._listed(time)
-        shown = set(markets["ticker"])
-        quotes = pl.DataFrame(
-            [row for ticker, row in self._latest.items() if ticker in shown], schema=QUOTES, orient="row"
-        )
-        held = MappingProxyType(dict(positions))
-        return View(time, cash, held, markets, quotes, **cut)
-
-    def _go_on(self, until: int) -> None:
-        for row in self._rows[self._at : until]:
-            self._latest[row[0]] = row
-        self._at = until
-
-    def _listed(self, time: datetime) -> pl.DataFrame:
-        listed = self.markets.head(bisect_right(self._opened, time))
-        return listed.filter(~pl.col("ticker").is_in(list(self._ended)))
-
-    @property
-    def moments(self) -> list[datetime]:
-        """The moments at which a quote changed."""
-        return sorted(set(self._times["past"]))
-
-    @property
-    def results(self) -> pl.DataFrame:
-        """The results, in the order in which they were paid."""
-        return self._frames["results"]
-
-    def quote(self, ticker: str, time: datetime) -> tuple[Any, ...] | None:
-        """The last quote of a market at a moment, a row of QUOTES; None where there is none."""
-        found = self.by_ticker.get(ticker)
-        if found is None:
-            return None
-        times, rows = found
-        place = bisect_right(times, time)
-        return rows[place - 1] if place else None
-
-
-def _by_ticker(rows: Sequence[tuple[Any, ...]]) -> dict[str, tuple[list[datetime], list[tuple[Any, ...]]]]:
-    found: dict[str, tuple[list[datetime], list[tuple[Any, ...]]]] = {}
-    for row in rows:
-        times, kept = found.setdefault(row[0], ([], []))
-        times.append(row[1])
-        kept.append(row)
-    return found
-
-
-def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.sort("time", "ticker", maintain_order=True)
-
-
-def shaped(frame: pl.DataFrame | None, schema: Mapping[str, Any], what: str, needed: Sequence[str]) -> pl.DataFrame:
-    """A frame with exactly these columns; what is absent is null, what is more is not taken along.
-
-    Raises UsageError for a missing column that is needed, a time without a zone, and values that do not fit.
-    """
-    if frame is None:
-        return pl.DataFrame(schema=dict(schema))
-    absent = [name for name in needed if name not in frame.columns]
-    if absent:
-        raise UsageError(f"{what} has no column {absent[0]!r}", hint=f"Needed: {', '.join(needed)}")
-    for name in schema:
-        kind = frame.schema.get(name)
-        if schema[name] == TIME and isinstance(kind, pl.Datetime) and kind.time_zone is None:
-            raise UsageError(f"{what}: {name} has no time zone", hint='.dt.replace_time_zone("UTC") says which it is')
-    try:
-        return frame.select(
-            pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
-            for name, kind in schema.items()
-        )
-    except pl.exceptions.PolarsError as error:
-        raise UsageError(f"{what} cannot be read: {str(error)[:200]}") from None
