@@ -58,7 +58,7 @@ def test_cash_and_position_hold_back_between_levels() -> None:
 
 
 def test_what_was_taken_stays_gone_while_the_level_stands() -> None:
-    """TH-7: 5 were taken of 8; the same 8 later are 3; 4 later are none, and of 10 after that only 4 can be missing; gone and back is new."""
+    """TH-7: 5 were taken of 8; 8 later are 3; 4 are none, and of 10 after that only 4 can be missing; gone and back is new."""
     told = books(
         (0, {}, {0.45: 8}), (2, {}, {0.45: 8, 0.60: 1}), (4, {}, {0.45: 4}), (6, {}, {0.45: 10}),
         (8, {}, {0.60: 1}), (10, {}, {0.45: 2}),

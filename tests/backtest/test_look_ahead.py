@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -61,7 +62,24 @@ def world() -> dict[str, pl.DataFrame]:
             orient="row",
         ),
         "markets": markets,
+        "books": told(),
     }
+
+
+def told() -> pl.DataFrame:
+    """The books of the twenty markets: at even odds, and afterwards as they were won or lost."""
+    rows = []
+    for ticker, wins in WINS.items():
+        for time, bid, ask in ((START, 0.48, 0.52), (NOW + HOUR, *((0.9, 0.95) if wins else (0.05, 0.1)))):
+            rows += [(ticker, time, "bid", bid, 5.0), (ticker, time, "ask", ask, 5.0)]
+    schema = {
+        "ticker": pl.String,
+        "time": pl.Datetime("us", "UTC"),
+        "side": pl.String,
+        "price": pl.Float64,
+        "size": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def by_frame(name: str, column: str, wins: Callable[[Any], bool]) -> Callable[[kl.View], set[str]]:
@@ -112,6 +130,7 @@ WAYS: dict[str, Callable[[kl.View], set[str]]] = {
     "the history of quotes": by_frame("past", "yes_bid", lambda bid: bid > 0.6),
     "one market's history": lambda view: {t for t in WINS if (view.history(t)["yes_bid"] > 0.6).any()},
     "a trade of later": by_frame("trades", "yes_price", lambda price: price > 0.6),
+    "an order book of later": lambda view: {t for t, book in view.books.items() if book.yes_bid > Decimal("0.6")},
     "a market that is listed later": lambda view: set(view.markets["ticker"]) & {"LATER"},
     "whatever can be reached from the view": lambda view: {
         str(value) for value in everything(view) if isinstance(value, datetime) and value > view.time
@@ -132,14 +151,15 @@ def spied(peek: Callable[[kl.View], set[str]], when: datetime = NOW) -> tuple[se
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_comes_later_is_nowhere(way: str) -> None:
-    """TH-7, lesson 40: thirteen ways of looking ahead, each of which would win every time."""
+    """TH-7, lesson 40: fourteen ways of looking ahead, each of which would win every time."""
     seen, result = spied(WAYS[way])
     assert seen == set()
     assert result.trades.is_empty()
 
 
 @pytest.mark.parametrize(
-    "way", ["a quote of later", "the history of quotes", "one market's history", "a trade of later"]
+    "way",
+    ["a quote of later", "the history of quotes", "one market's history", "a trade of later", "an order book of later"],
 )
 def test_the_same_ways_see_it_once_it_has_happened(way: str) -> None:
     """The ways are real ones: an hour later they find the winners."""
@@ -167,11 +187,15 @@ def test_a_view_that_is_kept_does_not_grow_and_cannot_be_changed() -> None:
         heights.append(view.past.height)
 
     kl.backtest(strategy, **world(), times=[NOW, NOW + HOUR, END + DAY], fees=None)
+    assert [len(view.books) for view in kept] == [N, N, 0]
+    assert {book.yes_bid for book in kept[0].books.values()} == {Decimal("0.48")}
     assert [view.past.height for view in kept] == heights == [N, 2 * N + 1, 2 * N + 1]
     with pytest.raises(FrozenInstanceError):
         kept[0].cash = 10**9  # type: ignore[misc]
     with pytest.raises(TypeError):
         kept[0].positions["M0"] = 5  # type: ignore[index]
+    with pytest.raises(TypeError):
+        kept[0].books["M0"] = None  # type: ignore[index]
 
 
 def test_a_time_in_another_zone_is_the_same_moment() -> None:

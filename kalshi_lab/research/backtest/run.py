@@ -52,7 +52,8 @@ class Run:
     counts: Counter[str] = field(default_factory=Counter)
     _due: list[Due] = field(default_factory=list)
     _number: int = 0
-    _paying: bool = False
+    _orders: int = 0
+    _changed: bool = False
     _walked: set[str] = field(default_factory=set)
     _events: dict[str, str] = field(init=False)
 
@@ -90,10 +91,12 @@ class Run:
         self._mark(time)
 
     def advance(self, until: datetime | None) -> None:
-        """Let happen what is due by a moment (None: all there is), in the order of time."""
+        """Let happen what is due by a moment (None: all there is), in the order of time; what changes the account has it valued."""
         while self._due and (until is None or self._due[0][0] <= until):
             time, _, _, happen = heappop(self._due)
             happen(time)
+            if self._changed and not (self._due and self._due[0][0] == time):
+                self._mark(time)
 
     def _later(self, time: datetime, rank: int, happen: Callable[[datetime], None]) -> None:
         self._number += 1
@@ -111,8 +114,8 @@ class Run:
         if why:
             self._refuse(order, decided, why)
             return
-        self._number += 1
-        one = Working(order, self._number, decided, at, self.rules.charge(order), order.count)
+        self._orders += 1  # a count of its own: a strategy sees it, and how much is due would tell of trades to come
+        one = Working(order, self._orders, decided, at, self.rules.charge(order), order.count)
         why = self._take(one, offer, at)
         if order.rests and one.left:
             why = self._rest(one, at)
@@ -159,6 +162,7 @@ class Run:
         flow = self.account.trade(order.ticker, count if order.lifts else -count, price, paid)
         one.left -= count
         one.filled += count
+        self._changed = True
         self.trades.append(
             {"time": at, "ticker": order.ticker, "event_ticker": self._events.get(order.ticker, order.ticker), "action": order.action,
              "side": order.side, "asked": order.count, "count": count, "price": own, "fee": paid, "cash": flow, "short": "",
@@ -266,18 +270,15 @@ class Run:
                 self._end(one, "it was cancelled", at)
 
     def _pay(self, ticker: str, result: str, value: float | None, time: datetime) -> None:
-        """Pay out a market's result; the account is valued once all of that time are paid."""
+        """Pay out a market's result."""
         pays = _pays(result, value)
         payout = self.account.settle(ticker, pays)
         self.paid.append({"ticker": ticker, "settled_time": time, "result": result, "value": pays, "payout": payout})
-        self._paying = self._paying or payout is not None
-        if self._paying and not (self._due and self._due[0][:2] == (time, RESULT)):
-            self._mark(time)
-            self._paying = False
+        self._changed = self._changed or payout is not None
 
     def _mark(self, time: datetime) -> None:
         """Write down what the account is worth: cash, and positions at what they could be sold for; at cost where nothing was bid."""
-        worth = ZERO
+        worth, self._changed = ZERO, False
         for ticker, one in self.account.held.items():
             if one.count:
                 sold = _worth(one.count, *self.past.best(ticker, time))
