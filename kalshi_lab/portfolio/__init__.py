@@ -1,0 +1,1 @@
+"""What an account holds and has made, to the last digit."""
