@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -152,28 +153,35 @@ def replay(store: Store, clock: Clock, ticker: str, start: When | None, end: Whe
 async def sampled(
     store: Store, ticker: str, moments: Sequence[datetime]
 ) -> AsyncIterator[tuple[datetime, OrderBook | None]]:
-    """A market's book at each of these moments, which are in order; None where none was recorded, or something may be missing.
+    """A market's book at each of these moments, in order and no two alike; None where none was recorded, or something may be missing.
 
     The book is one that moves on: take what is to be kept before the next one is asked for.
     """
     walk = AsyncReplay(store, ticker, moments[0], moments[-1] + TICK)
     spans = await recorded.recorded_books(store, ticker)
     breaks = await recorded.breaks(store, [span["recording"] for span in spans], ticker)
-    left = deque(moments)
+    known_until = walk.start
     for part in _parts(spans, walk.start, walk.end):
-        while left and left[0] < part.start:
-            yield left.popleft(), None
-        past = Past(ticker, breaks[part.recording])
+        for time in _within(moments, known_until, part.start):
+            yield time, None
+        mine = _within(moments, part.start, part.end)
+        left = deque(zip(mine, await recorded.lasts(store, part.recording, ticker, mine), strict=True))
+        past, known_until = Past(ticker, breaks[part.recording]), part.end
         before, last = await walk.primed(past, part)
         async for rows in _changes(store, part.recording, ticker, before, last):
             for row in rows:
-                while left and left[0] < min(max(past.time, row[3]), part.end):
-                    yield left[0], past.known(row[0], left.popleft())
+                while left and left[0][1] < row[0]:
+                    time, _ = left.popleft()
+                    yield time, past.known(row[0], time)
                 _exhaust(past.steps([row]))
-        while left and left[0] < part.end:
-            yield left[0], past.known(LAST, left.popleft())
-    for time in left:
+        for time, _ in left:
+            yield time, past.known(LAST, time)
+    for time in _within(moments, known_until, walk.end):
         yield time, None
+
+
+def _within(moments: Sequence[datetime], start: datetime, end: datetime) -> Sequence[datetime]:
+    return moments[bisect_left(moments, start) : bisect_left(moments, end)]
 
 
 async def book(store: Store, clock: Clock, ticker: str, at: When | None) -> OrderBook:

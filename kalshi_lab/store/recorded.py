@@ -48,6 +48,12 @@ SELECT before, last, (
 ) AS snapshot FROM bounds
 """
 
+LASTS = """
+WITH past AS (SELECT time, max(frame) OVER (ORDER BY time) AS last FROM book_changes WHERE recording = $1 AND ticker = $2)
+SELECT moment, coalesce(last, 0) AS last FROM (SELECT unnest($3) AS moment) AS asked ASOF LEFT JOIN past ON moment >= time
+ORDER BY moment
+"""
+
 CHANGES = """
 SELECT frame, sid, seq, time, epoch_ms(time) AS ms, side, price::VARCHAR AS price, delta::VARCHAR AS delta, yes_levels, no_levels
 FROM book_changes WHERE recording = $1 AND ticker = $2 AND frame > $3 AND frame <= $4 ORDER BY frame LIMIT $5
@@ -181,6 +187,11 @@ async def changes_between(store: Store, recording: str, ticker: str, start: date
     Keys: before (number of the last frame before them), last (of the last one), snapshot (the last one before, None for none).
     """
     return (await store.read(BETWEEN, [recording, ticker, start, end])).to_dicts()[0]
+
+
+async def lasts(store: Store, recording: str, ticker: str, moments: Sequence[datetime]) -> list[int]:
+    """The last frame of a book that belongs to the past of each moment, 0 for none; moments in order and no two alike."""
+    return (await store.read(LASTS, [recording, ticker, list(moments)]))["last"].to_list()
 
 
 async def changes(store: Store, recording: str, ticker: str, after: int, last: int) -> list[tuple[Any, ...]]:
