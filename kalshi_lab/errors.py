@@ -27,7 +27,7 @@ LabError
 ├─ BudgetExceeded(.cost .left .request_id .code)
 └─ TradingError
     ├─ TradingOff
-    ├─ OrderRejected
+    ├─ OrderRejected(.reasons)
     └─ OrderUnknown(.client_order_id)
 
 Branches part by what the caller can do about it. Errors hold ids and figures, never headers or bodies of requests, and survive
@@ -223,7 +223,9 @@ class TradingOff(TradingError):
 
 
 class OrderRejected(TradingError):
-    """The exchange or a check refused the order."""
+    """The exchange or a check refused the order; `reasons` names the checks that failed."""
+
+    reasons: tuple[str, ...] = ()
 
 
 class OrderUnknown(TradingError):

@@ -43,6 +43,8 @@ BUDGETS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "prestige": ((12000, 1), (9600, 3)),
 }
 MIB = 1024 * 1024
+NAMED = ("home", "tier", "base_url", "allow_unsafe_host", "run", "kill_switch")
+OFF = {"0", "false", "no", "off", "n", "f"}
 
 
 class Settings(BaseModel):
@@ -76,6 +78,10 @@ class Settings(BaseModel):
     body_cap: int = Field(default=64 * MIB, gt=0, description="largest body after decompression")
     breaker_failures: int = Field(default=8, ge=1, description="failures in a row after which a host is left alone")
     breaker_rest: float = Field(default=20.0, gt=0, description="how long it is left alone")
+    kill_switch: bool = Field(
+        default=False,
+        description="nothing that could add to a risk is sent; KALSHI_LAB_KILL_SWITCH is read again at every order",
+    )
     run: str = Field(
         default="", description="what is spent together under the cap of a run; empty: each session is a run of its own"
     )
@@ -129,6 +135,12 @@ class Settings(BaseModel):
         return self
 
     @property
+    def killed(self) -> bool:
+        """Whether the kill switch is on: in these settings, or in the environment as it is now, by any word that does not deny it."""
+        word = environment_values("KALSHI_LAB_KILL_SWITCH").get("KALSHI_LAB_KILL_SWITCH", "0")
+        return self.kill_switch or word.strip().lower() not in OFF
+
+    @property
     def url(self) -> str:
         """The address that requests go to; empty for a sim that is not started yet."""
         hosts = HOSTS[self.environment]
@@ -177,7 +189,7 @@ def environment_values(*names: str) -> dict[str, str]:
 
 
 def _from_environment() -> dict[str, str]:
-    names = {name: f"KALSHI_LAB_{name.upper()}" for name in ("home", "tier", "base_url", "allow_unsafe_host", "run")}
+    names = {name: f"KALSHI_LAB_{name.upper()}" for name in NAMED}
     names["environment"] = "KALSHI_ENVIRONMENT"
     values = environment_values(*names.values())
     return {name: values[variable] for name, variable in names.items() if variable in values}

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 TABLES = (
     "alert_events", "alerts", "article_markets", "articles", "balances", "bodies", "book_changes", "candlesticks", "caps", "coverage",
-    "deposits", "events", "fills", "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "orders", "paid_answers",
-    "paid_runs", "position_looks", "positions", "predictions", "pruned", "quarantine", "quotes", "recordings", "results", "rounds",
-    "sentiments", "series", "settlements", "shard_transfers", "snapshots", "spend", "subaccount_transfers", "subaccounts", "theses",
-    "thesis_evidence", "thesis_markets", "ticks", "trades", "withdrawals",
+    "deposits", "events", "fills", "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "order_attempts", "orders",
+    "paid_answers", "paid_runs", "position_looks", "positions", "predictions", "pruned", "quarantine", "quotes", "recordings",
+    "results", "rounds", "sentiments", "series", "settlements", "shard_transfers", "snapshots", "spend", "subaccount_transfers",
+    "subaccounts", "theses", "thesis_evidence", "thesis_markets", "ticks", "trades", "trading_days", "withdrawals",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -34,6 +34,7 @@ SCHEMAS = (
     "news.sql",
     "predictions.sql",
     "portfolio.sql",
+    "trading.sql",
 )  # version by version; a file once released is not changed any more
 
 
