@@ -89,6 +89,10 @@ if TYPE_CHECKING:
     from kalshi_lab.lab import AsyncLab, Lab
     from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
     from kalshi_lab.portal import run_here
+    from kalshi_lab.portfolio.ledger import Ledger, ledger
+    from kalshi_lab.portfolio.reconciliation import Reconciliation
+    from kalshi_lab.portfolio.summary import Summary
+    from kalshi_lab.portfolio.views import ProfitAndLoss
     from kalshi_lab.research import Thesis
     from kalshi_lab.research.agent import ByRules
     from kalshi_lab.research.agent.synthesis import ByAnthropic
@@ -148,6 +152,10 @@ _PLACES = {
     "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
     "portal": ("run_here",),
     "research": ("Thesis",),
+    "portfolio.ledger": ("Ledger", "ledger"),
+    "portfolio.reconciliation": ("Reconciliation",),
+    "portfolio.summary": ("Summary",),
+    "portfolio.views": ("ProfitAndLoss",),
     "research.agent": ("ByRules",),
     "research.agent.synthesis": ("ByAnthropic",),
     "research.news": ("ByExa", "ByWords"),
@@ -207,6 +215,7 @@ __all__ = [
     "LabError",
     "Ladder",
     "LeadLag",
+    "Ledger",
     "Liquidity",
     "Longshots",
     "Market",
@@ -221,8 +230,10 @@ __all__ = [
     "OrderUnknown",
     "Orderbook",
     "Pages",
+    "ProfitAndLoss",
     "RateLimited",
     "Recalibration",
+    "Reconciliation",
     "Reconnected",
     "Recording",
     "Replay",
@@ -244,6 +255,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "Stream",
+    "Summary",
     "SyncResult",
     "Thesis",
     "TimedOut",
@@ -278,6 +290,7 @@ __all__ = [
     "kelly",
     "ladder",
     "lead_lag",
+    "ledger",
     "liquidity",
     "longshots",
     "metrics",

@@ -10,6 +10,7 @@ from kalshi_lab.charts.ladders import event, ladder, payoff
 from kalshi_lab.charts.liquidity import impact, liquidity, slippage, timing
 from kalshi_lab.charts.markets import price_path, quotes
 from kalshi_lab.charts.news import news
+from kalshi_lab.charts.portfolio import ledger, profit_and_loss, reconciliation
 from kalshi_lab.charts.results import comparison, recalibration, reliability
 from kalshi_lab.charts.scans import metrics, movers, scan
 from kalshi_lab.charts.session import stats
@@ -34,6 +35,7 @@ __all__ = [
     "kelly",
     "ladder",
     "lead_lag",
+    "ledger",
     "liquidity",
     "longshots",
     "metrics",
@@ -41,8 +43,10 @@ __all__ = [
     "news",
     "payoff",
     "price_path",
+    "profit_and_loss",
     "quotes",
     "recalibration",
+    "reconciliation",
     "reliability",
     "returns",
     "scan",

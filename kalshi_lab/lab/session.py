@@ -27,6 +27,7 @@ from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.liquidity import AsyncCosts, Costs
 from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.portfolio import AsyncLabPortfolio, LabPortfolio
 from kalshi_lab.lab.research import AsyncResearch, Research
 from kalshi_lab.lab.scans import AsyncScans, Scans
 from kalshi_lab.lab.sizing import AsyncSizing, Sizing
@@ -113,6 +114,7 @@ class AsyncLab(
         self.exa = _searching(self.settings, self.spending, exa_key, clock)
         self.news = AsyncNews(self.kalshi, self.exa, self.store, self.clock, spending=self.spending)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
+        self.portfolio = AsyncLabPortfolio(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
     def _simulate(self, settings: Settings, world: dict[str, Any]) -> Settings:
@@ -216,7 +218,7 @@ class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, R
         key: dict[str, Any] = {"credentials": credentials, "writable": writable, "exa_key": exa_key, "world": world}
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
-        self.news = News(self._twin.news)
+        self.news, self.portfolio = News(self._twin.news), LabPortfolio(self._twin.portfolio)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
         self.store, self.exa = store_face(self._twin.store), exa_face(self._twin.exa)
 

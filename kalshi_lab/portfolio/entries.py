@@ -5,7 +5,7 @@ Prices are in 1/1,000,000 dollar, contracts in 1/100, money in their product, 1/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from kalshi_lab.portfolio.lots import UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 TIME: Final = pl.Datetime("us", "UTC")
 PLACE: Final = ("subaccount_number", "ticker")
@@ -137,6 +138,11 @@ def exact(column: str | pl.Expr, parts: int = UNIT) -> pl.Expr:
     """Whole parts of a dollar (or contract) as an exact decimal of it."""
     places, given = len(str(parts)) - 1, pl.col(column) if isinstance(column, str) else column
     return given.cast(pl.Decimal(38, places)) * pl.lit(f"{1 / parts:.{places}f}").cast(pl.Decimal(38, places))
+
+
+def total(column: pl.Series) -> Decimal:
+    """The exact sum of a column; 0 of none."""
+    return cast("Decimal", column.sum())
 
 
 def need(what: str, frame: pl.DataFrame, names: tuple[str, ...]) -> None:
