@@ -104,20 +104,15 @@ class AsyncReplay:
                 yield steps
 
     async def _part(self, past: Past, part: Part) -> AsyncIterator[Iterator[Step]]:
-        before, last = await self.primed(past, part)
-        async for rows in _changes(self._store, part.recording, self.ticker, before, last):
-            yield past.steps(rows)
-        yield past.gaps(LAST, part.end - TICK)
-
-    async def primed(self, past: Past, part: Part) -> tuple[int, int]:
-        """Bring the book to where a part begins; the last frame before it, and its last one."""
         bounds = await recorded.changes_between(self._store, part.recording, self.ticker, part.start, part.end)
         before, last = bounds["before"], bounds["last"]
         after = before if bounds["snapshot"] is None else bounds["snapshot"] - 1
         async for rows in _changes(self._store, part.recording, self.ticker, after, before):
             _exhaust(past.steps(rows))
         _exhaust(past.gaps(LAST, part.start - TICK))
-        return before, last
+        async for rows in _changes(self._store, part.recording, self.ticker, before, last):
+            yield past.steps(rows)
+        yield past.gaps(LAST, part.end - TICK)
 
     async def __aiter__(self) -> AsyncIterator[Step]:
         async for steps in self.steps():
@@ -151,32 +146,38 @@ def replay(store: Store, clock: Clock, ticker: str, start: When | None, end: Whe
 
 
 async def sampled(
-    store: Store, ticker: str, moments: Sequence[datetime]
+    store: Store, ticker: str, spans: Sequence[dict[str, Any]], moments: Sequence[datetime]
 ) -> AsyncIterator[tuple[datetime, OrderBook | None]]:
     """A market's book at each of these moments, in order and no two alike; None where none was recorded, or something may be missing.
 
-    The book is one that moves on: take what is to be kept before the next one is asked for.
+    `spans` are its rows of `recorded_books`. The book is one that moves on: take what is to be kept before the next one is asked for.
     """
-    walk = AsyncReplay(store, ticker, moments[0], moments[-1] + TICK)
-    spans = await recorded.recorded_books(store, ticker)
-    breaks = await recorded.breaks(store, [span["recording"] for span in spans], ticker)
-    known_until = walk.start
-    for part in _parts(spans, walk.start, walk.end):
+    end = moments[-1] + TICK
+    known_until = moments[0]
+    for part in _parts(spans, moments[0], end):
         for time in _within(moments, known_until, part.start):
             yield time, None
-        mine = _within(moments, part.start, part.end)
-        left = deque(zip(mine, await recorded.lasts(store, part.recording, ticker, mine), strict=True))
-        past, known_until = Past(ticker, breaks[part.recording]), part.end
-        before, last = await walk.primed(past, part)
-        async for rows in _changes(store, part.recording, ticker, before, last):
+        known_until, mine = part.end, _within(moments, part.start, part.end)
+        if not mine:
+            continue
+        begun = await recorded.start(store, part.recording, ticker, mine)
+        past, left = Past(ticker, begun.breaks), deque(zip(mine, begun.lasts, strict=True))
+        rows = begun.rows
+        while rows:
             for row in rows:
-                while left and left[0][1] < row[0]:
+                while left[0][1] < row[0]:
                     time, _ = left.popleft()
                     yield time, past.known(row[0], time)
                 _exhaust(past.steps([row]))
+            after = rows[-1][0] if len(rows) == recorded.CHUNK else begun.lasts[-1]
+            rows = (
+                await recorded.changes(store, part.recording, ticker, after, begun.lasts[-1])
+                if after < begun.lasts[-1]
+                else []
+            )
         for time, _ in left:
             yield time, past.known(LAST, time)
-    for time in _within(moments, known_until, walk.end):
+    for time in _within(moments, known_until, end):
         yield time, None
 
 

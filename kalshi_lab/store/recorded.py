@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.store import writes
+from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,10 @@ LASTS = """
 WITH past AS (SELECT time, max(frame) OVER (ORDER BY time) AS last FROM book_changes WHERE recording = $1 AND ticker = $2)
 SELECT moment, coalesce(last, 0) AS last FROM (SELECT unnest($3) AS moment) AS asked ASOF LEFT JOIN past ON moment >= time
 ORDER BY moment
+"""
+
+SNAPSHOT = """
+SELECT max(frame) FROM book_changes WHERE recording = $1 AND ticker = $2 AND side IS NULL AND frame <= $3
 """
 
 CHANGES = """
@@ -189,9 +194,29 @@ async def changes_between(store: Store, recording: str, ticker: str, start: date
     return (await store.read(BETWEEN, [recording, ticker, start, end])).to_dicts()[0]
 
 
-async def lasts(store: Store, recording: str, ticker: str, moments: Sequence[datetime]) -> list[int]:
-    """The last frame of a book that belongs to the past of each moment, 0 for none; moments in order and no two alike."""
-    return (await store.read(LASTS, [recording, ticker, list(moments)]))["last"].to_list()
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a walk through a book begins with: the last frame of each moment's past, the gaps, and the changes from a snapshot on."""
+
+    lasts: list[int]
+    breaks: list[dict[str, Any]]
+    rows: list[tuple[Any, ...]]
+
+
+async def start(store: Store, recording: str, ticker: str, moments: Sequence[datetime]) -> Start:
+    """The start of a walk through a book to moments, in order and no two alike; `CHUNK` changes at most, and `changes` reads on.
+
+    All in one look, since opening the file costs more than these questions do.
+    """
+
+    def work(connection: Connection) -> Start:
+        found = fetch(connection, LASTS, [recording, ticker, list(moments)])["last"].to_list()
+        gaps = fetch(connection, BREAKS, [[recording], ticker]).to_dicts()
+        snapshot = fetch(connection, SNAPSHOT, [recording, ticker, found[0]]).item() or 1
+        rows = fetch(connection, CHANGES, [recording, ticker, snapshot - 1, found[-1], CHUNK]).rows()
+        return Start(found, gaps, rows)
+
+    return await store.look(work)
 
 
 async def changes(store: Store, recording: str, ticker: str, after: int, last: int) -> list[tuple[Any, ...]]:

@@ -97,7 +97,7 @@ def lived(plan: dict[int, Any], seen: list[Any] | None = None, **words: Any) -> 
     return run({float(minute): asked(wishes, seen) for minute, wishes in plan.items()}, **words)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(SEEDS, FEES, ENDS, st.sampled_from(["0s", "2m"]), st.sampled_from([2, 20, 1000]))
 def test_cash_is_never_below_zero_and_nothing_is_had_that_was_not_there(
     seed: int, fees: Any, ends: Any, latency: str, capital: float
@@ -138,7 +138,7 @@ def within_the_books(made: kl.Backtest, frame: pl.DataFrame) -> None:
         assert count <= level["size"].sum() + 1e-9
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(SEEDS, SEEDS, FEES)
 def test_what_comes_later_changes_nothing_that_was_decided_before(seed: int, other: int, fees: Any) -> None:
     """TH-7, lesson 40: with everything after a moment made anew, views, fills and the account until then are the same."""

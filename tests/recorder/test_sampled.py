@@ -37,8 +37,10 @@ def test_sampled_books_are_the_books_of_those_moments(recording_on: Any, monkeyp
             times = sorted({time for time, _ in desk.moments[A]})
             draw = random.Random(3)
             chosen = sorted([*draw.sample(times, 16), times[0] - timedelta(hours=1), times[-1] + timedelta(days=9)])
+            spans = await recorded.recorded_books(lab.store, A)
             found = [
-                (time, None if book is None else levels(book)) async for time, book in sampled(lab.store, A, chosen)
+                (time, None if book is None else levels(book))
+                async for time, book in sampled(lab.store, A, spans, chosen)
             ]
             assert [time for time, _ in found] == chosen
             assert found[0][1] is found[-1][1] is None

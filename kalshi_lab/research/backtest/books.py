@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,13 +77,14 @@ class Books:
 
 async def kept(store: Store, tickers: Iterable[str], moments: Sequence[datetime]) -> pl.DataFrame | None:
     """The books that the store's recordings have of these markets at these moments (in order), a frame of BOOKS; None without any."""
-    wanted = set(tickers)
-    found = sorted({row["ticker"] for row in await recorded_books(store)} & wanted) if moments else []
+    wanted, spans = set(tickers), defaultdict(list)
+    for row in await recorded_books(store) if moments else ():
+        spans[row["ticker"]].append(row)
     frames = []
-    for ticker in found:
+    for ticker in sorted(spans.keys() & wanted):
         rows: list[tuple[Any, ...]] = []
         last: Orderbook | None = None
-        async for time, book in sampled(store, ticker, moments):
+        async for time, book in sampled(store, ticker, spans[ticker], moments):
             seen = None if book is None else book.orderbook()
             if seen != last:
                 rows += [(ticker, time, *level) for level in _levels(seen)]
