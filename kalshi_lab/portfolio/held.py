@@ -195,5 +195,5 @@ def _listed(tickers: Iterable[str] | None) -> list[str] | None:
 
 
 async def _frame(store: Store, sql: str, asked: list[Any], schema: dict[str, Any], *, exact: bool) -> pl.DataFrame:
-    made = pl.DataFrame(schema=schema) if store.is_new else (await store.read(sql, asked)).select(schema)
+    made = pl.DataFrame(schema=schema) if store.is_new else (await store.read(sql, asked)).select(list(schema))
     return made if exact else frames.floats(made)

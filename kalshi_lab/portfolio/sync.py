@@ -199,7 +199,7 @@ class _Sync:
 
     async def run(self, chosen: Sequence[PartName], now: datetime) -> PortfolioSync:
         """Do the parts one after the other; subaccounts are asked for in any case, since the others are read of each."""
-        began, self._until = self.clock.monotonic(), now
+        began, self._now, self._until = self.clock.monotonic(), now, now
         before = await self._counts()
         found: dict[str, tuple[PartSync, LabError | None]] = {
             "subaccounts": await self._part("subaccounts", self._subaccounts)
@@ -249,7 +249,7 @@ class _Sync:
 
     @property
     def _walks(self) -> Walks:
-        return Walks(self.kalshi, self.store, self.account, self._where, self._until, self.since, self.full)
+        return Walks(self.kalshi, self.store, self.account, self._where, self._now, self._until, self.since, self.full)
 
     @property
     def _looks(self) -> Looks:
@@ -275,8 +275,8 @@ class _Sync:
         first = new_request_id()
         resting = await self._load("orders", f"{self._walks.scope} resting", first, self._walks.resting(), resume=False)
 
-        async def walks() -> list[Walk]:
-            return await self._walks.orders(first)
+        async def walks(begun: datetime) -> list[Walk]:
+            return await self._walks.orders(begun, first)
 
         return _together(await self._read("orders", run_id, walks), resting)
 
@@ -286,13 +286,13 @@ class _Sync:
 
         return work
 
-    async def _read(self, dataset: str, run_id: str, walks: Callable[[], Awaitable[list[Walk]]]) -> Loaded:
-        """What a run that was broken off left, where there is one, and what happened since it began."""
-        scope, resume = self._walks.scope, not self.full
-        done = await self._load(dataset, scope, run_id, await walks(), resume=resume)
-        if not done.resumed_pages:
-            return done
-        return _together(await self._load(dataset, scope, new_request_id(), await walks(), resume=resume), done)
+    async def _read(self, dataset: str, run_id: str, walks: Callable[[datetime], Awaitable[list[Walk]]]) -> Loaded:
+        """What a run that was broken off left, where there is one, and then what happened since it began."""
+        scope, before = self._walks.scope, Loaded(run_id)
+        if (begun := await self._walks.broken_off(dataset)) is not None:
+            before = await self._load(dataset, scope, run_id, await walks(begun), resume=True)
+        done = await self._load(dataset, scope, new_request_id(), await walks(self._until), resume=False)
+        return _together(done, before)
 
     async def _load(self, dataset: str, scope: str, run_id: str, walks: list[Walk], *, resume: bool) -> Loaded:
         with Progress(f"sync {name(dataset)}", shown=self.progress, clock=self.clock) as bar:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Pages = Callable[["Place", "datetime | None", "datetime | None"], AsyncPages[Any]]
 
 LATE = timedelta(hours=24)  # what happened so long before a sync may have arrived after it, and is read again
+ALIVE = timedelta(minutes=1)  # a run that kept a page so lately may be another sync that is still at work
 SETTLED = ("account", "subaccount_number", "ticker", "settled_time")
 RESTED = """
 SELECT min(coalesce(created_time, $3)) AS oldest FROM orders
@@ -63,12 +64,13 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """The walks over an account's records. `until`: up to when the exchange's answers are complete by its own word."""
+    """The walks over an account's records at a moment. `until`: up to when the exchange's answers are complete by its own word."""
 
     kalshi: AsyncKalshi
     store: Store
     account: str
     places: Sequence[Place]
+    now: datetime
     until: datetime
     since: datetime | None = None
     full: bool = False
@@ -78,7 +80,7 @@ class Walks:
         """What the ledger calls the question."""
         return json.dumps({"account": self.account})
 
-    async def fills(self) -> list[Walk]:
+    async def fills(self, first: datetime) -> list[Walk]:
         """Executions: live, then those that only the historical side has by then."""
         kalshi, cutoff = self.kalshi, MovingCutoff(self.kalshi, "trades_created_ts")
         return [
@@ -87,7 +89,7 @@ class Walks:
                 lambda place, since, _: kalshi.portfolio.fills(since=since, subaccount=place.asked),
                 lambda place, since, until: kalshi.historical.fills(since=since, until=until, subaccount=place.asked),
             )
-            for place, begun in await self._begun("fills")
+            for place, begun in await self._begun("fills", first)
         ]  # fmt: skip
 
     def resting(self) -> list[Walk]:
@@ -97,7 +99,7 @@ class Walks:
             for place in self.places
         ]  # fmt: skip
 
-    async def orders(self, run_id: str) -> list[Walk]:
+    async def orders(self, first: datetime, run_id: str) -> list[Walk]:
         """Orders made since the last sync, and since the oldest that rested then and no longer does (not in the run of those that rest)."""
         kalshi, cutoff = self.kalshi, MovingCutoff(self.kalshi, "orders_updated_ts")
         oldest = (await self.store.read(RESTED, [self.account, run_id, OPENED])).item()
@@ -107,10 +109,10 @@ class Walks:
                 lambda place, since, _: kalshi.orders.list(since=since, subaccount=place.asked),
                 lambda place, since, until: kalshi.historical.orders(since=since, until=until, subaccount=place.asked),
             )
-            for place, begun in await self._begun("orders")
+            for place, begun in await self._begun("orders", first)
         ]  # fmt: skip
 
-    async def settlements(self) -> list[Walk]:
+    async def settlements(self, first: datetime) -> list[Walk]:
         """Markets that paid out. They age out of the answers, and no other endpoint has them: what is kept here is all there is."""
         kalshi = self.kalshi
         return [
@@ -118,7 +120,7 @@ class Walks:
                 "settlements", (place, begun), None,
                 lambda place, since, _: kalshi.portfolio.settlements(since=since, subaccount=place.asked),
             )
-            for place, begun in await self._begun("settlements")
+            for place, begun in await self._begun("settlements", first)
         ]  # fmt: skip
 
     def money(self, what: str) -> list[Walk]:
@@ -132,12 +134,16 @@ class Walks:
 
         return Walk(name, lambda cursor, seen: pages.arrivals(cursor, seen=seen), read)
 
-    async def _begun(self, dataset: str) -> list[tuple[Place, Begun]]:
-        """Where to begin in each subaccount; a run that was broken off knows nothing of what came after it began."""
-        held = {} if self.full else await self._held(dataset)
-        begun = [] if self.store.is_new else await last_run(self.store, dataset, self.scope)
-        first = [] if self.full or any(not row["walk"] for row in begun) else [row["begun"] for row in begun]
-        until = min([self.until, *first])
+    async def broken_off(self, dataset: str) -> datetime | None:
+        """When the last run over the question began, if it did not come to its end."""
+        rows = [] if self.full or self.store.is_new else await last_run(self.store, dataset, self.scope)
+        if not rows or any(not row["walk"] for row in rows) or max(row["time"] for row in rows) > self.now - ALIVE:
+            return None
+        return min(row["begun"] for row in rows)
+
+    async def _begun(self, dataset: str, first: datetime) -> list[tuple[Place, Begun]]:
+        """Where to begin in each subaccount; a run knows nothing of what came after it began, at `first`."""
+        held, until = {} if self.full else await self._held(dataset), min(self.until, first)
         return [(place, self._from(held.get(self._subject(place), []), until)) for place in self.places]
 
     async def _held(self, dataset: str) -> dict[str, list[tuple[datetime, datetime]]]:
