@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from kalshi_lab.research.news import ByExa, ByWords
     from kalshi_lab.settings import Settings
     from kalshi_lab.store.face import AsyncStore, Store
+    from kalshi_lab.trading import Limits
 
     __version__: str
 
@@ -162,6 +163,7 @@ _PLACES = {
     "research.backtest": ("Backtest", "View", "backtest"),
     "settings": ("Settings",),
     "store.face": ("AsyncStore", "Store"),
+    "trading": ("Limits",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -216,6 +218,7 @@ __all__ = [
     "Ladder",
     "LeadLag",
     "Ledger",
+    "Limits",
     "Liquidity",
     "Longshots",
     "Market",

@@ -6,7 +6,7 @@ answer was lost can be sent again without being placed twice, and be looked up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
@@ -143,13 +143,14 @@ class AsyncOrders(Family):
         )
         return await self._rows(QueuePosition, call("get_order_queue_positions", asked), "queue_positions")
 
-    async def create(self, order: NewOrder) -> OrderResult:
+    async def create(self, order: NewOrder, *, again: bool = True) -> OrderResult:
         """Place an order.
 
-        Sent again with the same client id where an answer was lost; where that finds it placed, the order is looked up. Raises
-        OrderUnknown, with the client id, where nobody can say whether it is live.
+        Sent again with the same client id where an answer was lost, unless `again` is False; where that finds it placed, the order is
+        looked up. Raises OrderUnknown, with the client id, where nobody can say whether it is live.
         """
         made = call("create_order_v2", body=params.body(**self._fields(order)))
+        made = made if again else replace(made, repeat=False)
         try:
             reply = await self._send(made)
         except RequestError as error:
@@ -176,12 +177,13 @@ class AsyncOrders(Family):
                 )
         raise _unknown(order, error)
 
-    async def create_batch(self, orders: Sequence[NewOrder]) -> tuple[OrderResult, ...]:
-        """Place several orders; one result for each, in their order, with an `error` where one failed."""
+    async def create_batch(self, orders: Sequence[NewOrder], *, again: bool = True) -> tuple[OrderResult, ...]:
+        """Place several orders; one result for each, in their order, with an `error` where one failed. `again` as in `create`."""
         if not orders:
             raise UsageError("no order was given")
         sent = params.body(orders=[self._fields(order) for order in orders])
-        return await self._results(call("batch_create_orders_v2", body=sent, items=len(orders)))
+        made = call("batch_create_orders_v2", body=sent, items=len(orders))
+        return await self._results(made if again else replace(made, repeat=False))
 
     async def cancel(
         self, order_id: str, *, ticker: str | None = None, subaccount: int | None = None, shard: int | None = None

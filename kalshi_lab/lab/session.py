@@ -34,6 +34,7 @@ from kalshi_lab.lab.sizing import AsyncSizing, Sizing
 from kalshi_lab.lab.tape import AsyncTape, Tape
 from kalshi_lab.lab.theses import AsyncTheses, Theses
 from kalshi_lab.lab.think import AsyncThink, Think
+from kalshi_lab.lab.trading import AsyncTradings, Tradings
 from kalshi_lab.portal import AsyncSession, Session, blocking
 from kalshi_lab.research.news import AsyncNews, News
 from kalshi_lab.settings import Settings, chosen
@@ -68,6 +69,7 @@ class AsyncLab(
     AsyncResearch,
     AsyncBacktests,
     AsyncAgents,
+    AsyncTradings,
     AsyncSession,
 ):
     """A session: one connection pool, one rate budget, one store, shared by everything that it is asked.
@@ -198,7 +200,9 @@ def _simulated_clock(url: str) -> Clock:
     return SimulatedClock(url)
 
 
-class Lab(Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Backtests, Agents, Session):
+class Lab(
+    Look, Keep, Ask, Think, Theses, Ladders, Tape, Scans, Sizing, Costs, Research, Backtests, Agents, Tradings, Session
+):
     """A session, blocking: works in notebooks, scripts and threads alike. See `AsyncLab`."""
 
     _twin: AsyncLab
