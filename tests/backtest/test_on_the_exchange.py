@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.long
 START = datetime(2026, 11, 2, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SERIES = "KXHIGHNY"
@@ -27,7 +28,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
     """Four minutes of the books of a series are recorded; its markets, fees and trades are kept."""
     home: Path = tmp_path_factory.mktemp("home")
     with (
-        process.start(markets=60, clock="frozen", start=START, history_days=1) as exchange,
+        process.start(markets=100, clock="frozen", start=START, history_days=1) as exchange,
         kl.Lab("sim", base_url=exchange.url, home=home) as lab,
     ):
         lab.sync("series", progress=False)

@@ -55,10 +55,10 @@ def test_who_waits_on_the_other_side_is_not_in_the_queue() -> None:
 
 
 def test_without_a_book_the_queue_is_unknown_and_trades_at_the_price_fill_nothing() -> None:
-    """TH-7: until one goes through the price, after which nobody can be ahead."""
+    """TH-7: only those through it do, and they say nothing of the queue."""
     tape = trades((2, 0.40, 500, "no"), (3, 0.39, 1, "no"), (4, 0.40, 4, "no"))
     made = run({1: bid()}, quotes=quotes((0, 0.40, 0.45, 30, 30)), trades=tape)
-    assert fills(made) == [(3, 1, 0.40, "tape"), (4, 4, 0.40, "tape")]
+    assert fills(made) == [(3, 1, 0.40, "tape")]
     assert made.rested["queue"].to_list() == [None]
 
 
@@ -111,13 +111,13 @@ def test_a_sale_waits_and_sells_no_more_than_is_held() -> None:
 
 
 def test_no_trade_fills_more_than_it_counted_and_better_prices_come_first() -> None:
-    """TH-7: 12 traded at 38: 10 for the bid at 41 cents, 2 for the one at 40; then nobody is ahead at 40 any more."""
+    """TH-7: 12 traded at 38: 10 for the bid at 41 cents, 2 for the one at 40; the next 32 at 40 meet 30 others first."""
 
     def two(view: kl.View) -> list[Any]:
         return [view.buy("A", 10, limit=limit, rests=True) for limit in (0.40, 0.41)]
 
-    made = run({1: two}, books=BOOK, trades=trades((2, 0.38, 12, "no"), (3, 0.40, 12, "no")))
-    assert fills(made) == [(2, 10, 0.41, "tape"), (2, 2, 0.40, "tape"), (3, 8, 0.40, "tape")]
+    made = run({1: two}, books=BOOK, trades=trades((2, 0.38, 12, "no"), (3, 0.40, 32, "no")))
+    assert fills(made) == [(2, 10, 0.41, "tape"), (2, 2, 0.40, "tape"), (3, 2, 0.40, "tape")]
 
 
 def test_two_orders_at_one_price_share_one_queue() -> None:

@@ -3,7 +3,8 @@
 A trade at a worse price than the order's (through it) shows it: whoever traded there would have met the order first, so it is filled up to
 what was traded. A trade at its very price fills it only once the contracts that waited there before it, which only a recorded book tells,
 were traded too: what others cancelled is taken to have stood behind. Without a book the queue is not known, and trades at its price fill
-nothing. Quotes that merely touch or cross an order fill nothing either. No trade fills more of your orders than it counted.
+nothing. A trade through the price does not shorten the queue, as some trades are not of the book. Quotes that touch or cross an order fill
+nothing. No trade fills more of your orders than it counted.
 """
 
 from __future__ import annotations
@@ -106,7 +107,6 @@ def meet(waiting: tuple[Working, ...], trade: tuple[Any, ...], fill: Callable[[W
     gone = ZERO  # what others at this price, who waited before your orders there, traded of it
     for one in waiting:
         if one.passed(price):
-            one.queue = ZERO
             left -= fill(one, min(left, one.left))
         elif one.met(price, taker):
             if one.queue is None:
