@@ -139,7 +139,8 @@ class Walks:
         rows = [] if self.full or self.store.is_new else await last_run(self.store, dataset, self.scope)
         if not rows or any(not row["walk"] for row in rows) or max(row["time"] for row in rows) > self.now - ALIVE:
             return None
-        return min(row["begun"] for row in rows)
+        begun: datetime = min(row["begun"] for row in rows)
+        return begun
 
     async def _begun(self, dataset: str, first: datetime) -> list[tuple[Place, Begun]]:
         """Where to begin in each subaccount; a run knows nothing of what came after it began, at `first`."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row = dict[str, Any]
+KEY_ID = "the-key-of-this-member"
 NOW = datetime(2026, 11, 22, 14, tzinfo=UTC)
 OLD = "2026-10-01T00:00:00Z"
 CUTS = ("market_settled_ts", "trades_created_ts", "orders_updated_ts", "market_positions_last_updated_ts")
@@ -161,9 +162,7 @@ class Session:
 
     server: Scripted
     home: Path
-    credentials: kl.Credentials = field(
-        default_factory=lambda: kl.Credentials.generate(key_id="the-key-of-this-member")
-    )
+    credentials: kl.Credentials = field(default_factory=lambda: kl.Credentials.generate(key_id=KEY_ID))
     clock: FakeClock = field(default_factory=lambda: FakeClock(start=NOW))
 
     @property

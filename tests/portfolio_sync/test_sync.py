@@ -43,14 +43,14 @@ def asked(session: Session, path: str) -> list[dict[str, str]]:
 
 
 def contents(session: Session) -> dict[str, list[Any]]:
-    """Every row that a sync keeps, without the run that saw it last."""
-    sql = {name: f"SELECT * EXCLUDE (run_id) FROM {name} ORDER BY ALL" for name in KEPT}
+    """Every row that a sync keeps, without when and by which run it was seen."""
+    sql = {name: f"SELECT * FROM {name} ORDER BY ALL" for name in KEPT}
 
     def read(connection: Any) -> dict[str, pl.DataFrame]:
         return {name: fetch(connection, text) for name, text in sql.items()}
 
     found = asyncio.run(session.store.look(read))
-    return {name: frame.drop("seen_at", strict=False).rows() for name, frame in found.items()}
+    return {name: frame.drop("run_id", "seen_at", "looked_at", strict=False).rows() for name, frame in found.items()}
 
 
 def balanced(session: Session) -> None:
