@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -99,4 +100,7 @@ class Result(ABC):
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, Decimal):  # all of its digits, but no zeros behind the cents
+        whole, _, part = f"{value:,f}".partition(".")
+        return f"{whole}.{part.rstrip('0'):0<2}" if part else whole
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

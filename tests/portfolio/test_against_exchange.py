@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim.desk.ledger import Account
 
 TICKERS = ("KXHIGHNY-26NOV20-B51.5", "KXHIGHNY-26NOV20-T53", "KXBTCD-26NOV2017")
-HISTORIES = 40
+HISTORIES = 15
 
 
 @pytest.fixture(scope="module")
