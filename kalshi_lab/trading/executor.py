@@ -60,7 +60,7 @@ class AsyncTrading:
 
     @property
     def mode(self) -> str:
-        """dry, live or paper."""
+        """What becomes of orders: dry, live or paper."""
         return self._audit.mode
 
     # ------------------------------------------------------------------ what can add to a risk

@@ -31,7 +31,7 @@ class Trading(Facade):
 
     @property
     def mode(self) -> str:
-        """dry, live or paper."""
+        """What becomes of orders: dry, live or paper."""
         return self._twin.mode
 
     def __repr__(self) -> str:
