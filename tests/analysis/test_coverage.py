@@ -17,7 +17,7 @@ from tests.tape.draws import trades
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FEW = pytest.param(range(30), id="few")
+FEW = pytest.param(range(30), id="few", marks=pytest.mark.long)
 ALL = pytest.param(range(400), id="all", marks=pytest.mark.truth)
 BANDS = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1]
 LEAST = 0.8  # of the seeds must know a band

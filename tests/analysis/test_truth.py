@@ -21,7 +21,7 @@ from tests.analysis.planted import forecasts
 if TYPE_CHECKING:
     from kalshi_lab.analysis.result import Calibration
 
-FEW = pytest.param(range(30), id="few")
+FEW = pytest.param(range(30), id="few", marks=pytest.mark.long)
 ALL = pytest.param(range(400), id="all", marks=pytest.mark.truth)
 
 

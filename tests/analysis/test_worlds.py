@@ -152,6 +152,7 @@ def total(found: list[Counter[str]]) -> Counter[str]:
     return made
 
 
+@pytest.mark.long
 def test_a_few_worlds_are_as_they_were_made() -> None:
     """The short form: each number is held in most of 8 worlds."""
     seeds = range(8)

@@ -58,6 +58,7 @@ def replay(capture: recorded.Capture, points: list[dict[str, Any]]) -> tuple[int
     return agree, books, emptied
 
 
+@pytest.mark.long
 def test_every_reliable_checkpoint_of_every_capture_agrees(recordings: Path) -> None:
     """WS-3: 5,655 of 5,655 checkpoints; no level below zero, no gap; a closing market's empty snapshot empties its book."""
     points = recorded.checkpoints(recordings)

@@ -51,6 +51,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     return home, subprocess.CompletedProcess("demo", *json.loads(said.read_text("utf-8")))
 
 
+@pytest.mark.long
 def test_the_demo_ends_well(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """The demo ends with exit code 0, tells its numbers, and where its page is."""
     home, done = demo
@@ -62,6 +63,7 @@ def test_the_demo_ends_well(demo: tuple[Path, subprocess.CompletedProcess[str]])
     assert "leaked" not in done.stderr, "the process ends without noise"
 
 
+@pytest.mark.long
 def test_the_report_is_self_contained(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """The page embeds the pictures of four notebooks, runs no script and fetches nothing."""
     page = (demo[0] / "report.html").read_text("utf-8")
@@ -73,6 +75,7 @@ def test_the_report_is_self_contained(demo: tuple[Path, subprocess.CompletedProc
     assert "default-src 'none'" in page
 
 
+@pytest.mark.long
 def test_the_notebooks_ran_to_their_conclusions(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """All that the demo runs are kept, each with a picture and without an error in it; `test_notebooks.py` runs the others."""
     assert sorted(path.name for path in demo[0].glob("*.ipynb")) == sorted(path.name for path in NOTEBOOKS)
@@ -82,6 +85,7 @@ def test_the_notebooks_ran_to_their_conclusions(demo: tuple[Path, subprocess.Com
         assert "image/png" in executed
 
 
+@pytest.mark.long
 def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """What it records in time lapse moves, has no gap, and holds the book that was live, level by level."""
     said = printed(demo[0] / "09_live.ipynb")
@@ -91,6 +95,7 @@ def test_the_live_notebook_found_its_book_again(demo: tuple[Path, subprocess.Com
     assert "is in the recording, level by level" in said
 
 
+@pytest.mark.long
 def test_the_practice_notebook_paid_what_was_computed(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """Computed and charged fees are the same to the last decimal, the balance agrees, and a refused write is shown."""
     said = printed(demo[0] / "10_practice.ipynb")

@@ -31,6 +31,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_mypy_infers_what_users_expect() -> None:
     """mypy --strict agrees with every line of the file, and every mistake in it is one."""
     done = run("mypy", "--strict", FILE)

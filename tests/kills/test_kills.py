@@ -56,6 +56,7 @@ def test_killed_inside_a_commit(exchange: Exchange, wanted: Wanted, tmp_path: Pa
     checker.check(exchange, tmp_path, SHORT, wanted)
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.kill) for seed in (1, 2))])
 def test_killed_at_a_random_moment(exchange: Exchange, wanted: Wanted, tmp_path: Path, seed: int) -> None:
     """Killed at a random moment of its first second, a run is completed by the next one."""

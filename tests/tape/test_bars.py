@@ -275,6 +275,7 @@ FROM trades WHERE ticker = $1 ORDER BY created_time, yes_price, count
 """
 
 
+@pytest.mark.long
 def test_the_copy_in_whole_numbers_gives_the_same_digits_until_it_no_longer_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
