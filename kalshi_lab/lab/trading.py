@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
 
+from kalshi_lab import money
 from kalshi_lab.errors import TradingOff, UsageError
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, faced
 from kalshi_lab.portfolio.sync import account_of
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from kalshi_lab.kalshi.order_groups import AsyncOrderGroups
+    from kalshi_lab.kalshi.orders import AsyncOrders
     from kalshi_lab.trading import AsyncTrading, Limits, Trading
+    from kalshi_lab.trading.forward import AsyncPaper, Paper
     from kalshi_lab.trading.guard import Confirm
 
 KEYLESS: Final = "without a key"
@@ -66,6 +73,39 @@ class AsyncTradings(Verbs):
         writes = Writes.through(door, self.clock) if live else None
         return trading.AsyncTrading(guard, writes, Resolver(looks, self.clock, patience))
 
+    def paper(self, *, cash: Decimal | str | int = 10_000, limits: Limits | None = None) -> AsyncPaper:
+        """A paper account: the same verbs and checks as live trading, filled from the live books, and nothing is sent.
+
+        cash: dollars at the start. limits: as in `trading`. `.trading` takes orders by hand, `.step(strategy, tickers)` those of a
+        strategy of `backtest`, unchanged. It lasts as long as the object; its attempts are rows of the audit. Raises UsageError for
+        cash that is no amount.
+        """
+        from kalshi_lab import trading
+        from kalshi_lab.research.backtest.account import Account
+        from kalshi_lab.trading.audit import Audit
+        from kalshi_lab.trading.forward import AsyncPaper
+        from kalshi_lab.trading.guard import Guard
+        from kalshi_lab.trading.looks import Writes
+        from kalshi_lab.trading.paper import NoGroups, PaperDesk, PaperLooks
+        from kalshi_lab.trading.resolve import Resolver
+
+        settings, looks = self.kalshi.settings, PaperLooks(self.kalshi.door, self.clock)
+        try:
+            desk = PaperDesk(looks, Account(money.dollars(cash)))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        looks.on(desk)
+        audit = Audit(self.store, self.clock, f"paper {uuid4().hex[:10]}", settings.environment, "paper")
+        guard = Guard(looks, audit, settings, limits or trading.Limits(), None)
+        writes = Writes(cast("AsyncOrders", desk), cast("AsyncOrderGroups", NoGroups()))
+        return AsyncPaper(desk, trading.AsyncTrading(guard, writes, Resolver(looks, self.clock, 0)))
+
+
+def _paper(twin: Any) -> Paper:
+    from kalshi_lab.trading.forward import Paper
+
+    return Paper(twin)
+
 
 def _face(twin: Any) -> Trading:
     from kalshi_lab.trading import Trading
@@ -77,3 +117,4 @@ class Tradings(Facade):
     """The blocking face of `AsyncTradings`."""
 
     trading = faced(AsyncTradings.trading, _face)
+    paper = faced(AsyncTradings.paper, _paper)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.clock import Clock
     from kalshi_lab.door import Call, Door, Reply
+    from kalshi_lab.models import Market
     from kalshi_lab.models.order import Order
     from kalshi_lab.trading.situation import Proposal
 
@@ -104,7 +105,7 @@ class Looks:
             known("book", self.markets.orderbook(proposal.ticker), missing),
             known("status", self.exchange.status(), missing),
         )
-        fees = None if market is None else await known("fees", self._fees(market), missing)
+        fees = None if market is None else await known("fees", self.schedule(market), missing)
         if market is None:
             missing.setdefault("fees", f"the market: {missing.get('market')}")
         made = Situation(proposal, self.clock.now(), market=market, book=book, status=status, fees=fees)
@@ -126,8 +127,9 @@ class Looks:
             resting_asks=None if rests is None else _left(rests, "ask"),
         )
 
-    async def _fees(self, market: Any) -> FeeSchedule:
-        event = await self.events.one(market.event_ticker, markets=False)
+    async def schedule(self, market: Market) -> FeeSchedule:
+        """What a market charges: by its series and its event."""
+        event = await self.events.one(str(market.event_ticker), markets=False)
         series = await self.series.one(str(event.series_ticker))
         return FeeSchedule.of(series, event=event, market=market)
 
