@@ -59,6 +59,7 @@ _ALL = "SELECT * FROM order_attempts WHERE account = $1 ORDER BY time, rowid"
 _OPEN = """
 SELECT * FROM order_attempts WHERE account = $1 AND mode = 'live' AND state IN ('intended', 'unknown') ORDER BY time, rowid
 """
+_MARKET = "SELECT ticker FROM order_attempts WHERE order_id = $1 AND ticker IS NOT NULL LIMIT 1"
 _MORNING = "SELECT worth FROM trading_days WHERE account = $1 AND mode = $2 AND day = $3"
 
 
@@ -151,6 +152,11 @@ class Audit:
     async def unresolved(self) -> pl.DataFrame:
         """The live rows of which nobody knows what became of them."""
         return (await self.store.read(_OPEN, [self.account])).cast(pl.Schema(ROW))
+
+    async def market(self, order_id: str) -> str | None:
+        """The market of an order that was placed here; None for another."""
+        found = await self.store.read(_MARKET, [order_id])
+        return str(found.item()) if found.height else None
 
     async def loss(self, worth: Decimal) -> Decimal:
         """Dollars that the account is worth less than when the day was first looked at, which is now where it was not yet."""

@@ -22,12 +22,11 @@ from kalshi_lab.errors import (
     OrderUnknown,
     StoreError,
     UsageError,
-    one_of,
 )
 from kalshi_lab.kalshi import params
-from kalshi_lab.kalshi.orders import NewOrder
 from kalshi_lab.trading.audit import Entry, Seen
-from kalshi_lab.trading.guard import Guard, Wanted
+from kalshi_lab.trading.guard import Wanted, new_id, on_the_book, wanted
+from kalshi_lab.trading.looks import known
 from kalshi_lab.trading.resolve import Resolver, answer, unclear
 from kalshi_lab.trading.situation import ZERO, Attempt, Proposal
 
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kalshi_lab.clock import When
+    from kalshi_lab.kalshi.orders import NewOrder
     from kalshi_lab.models.order import OrderResult
+    from kalshi_lab.trading.guard import Guard
     from kalshi_lab.trading.looks import Writes
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class AsyncTrading:
 
         NO at 0.30 is sent as an ask at YES 0.70. Raises as the class says.
         """
-        return await self.create(_order("buy", ticker, side, count, price, **words))
+        return await self.create(on_the_book("buy", ticker, side, count, price, **words))
 
     async def sell(
         self,
@@ -95,12 +96,12 @@ class AsyncTrading:
 
         With time_in_force="immediate_or_cancel" and reduce_only=True the exchange lets it close what is held and no more.
         """
-        return await self.create(_order("sell", ticker, side, count, price, **words))
+        return await self.create(on_the_book("sell", ticker, side, count, price, **words))
 
     async def create(self, order: NewOrder) -> Attempt:
         """Place an order, once it has passed every check."""
         sent = self._dated(order)
-        [attempt] = await self._guard.permitted([_wanted(sent)])
+        [attempt] = await self._guard.permitted([wanted(sent)])
         if self._writes is None:
             return await self._dry(attempt)
         try:
@@ -121,7 +122,7 @@ class AsyncTrading:
         sent = [self._dated(order) for order in orders]
         if len({order.client_order_id for order in sent}) < len(sent):
             raise UsageError("two orders have the same client_order_id")
-        attempts = await self._guard.permitted([_wanted(order) for order in sent])
+        attempts = await self._guard.permitted([wanted(order) for order in sent])
         if self._writes is None:
             return tuple([await self._dry(one) for one in attempts])
         try:
@@ -168,24 +169,24 @@ class AsyncTrading:
             old.remaining_count or ZERO,
             old.yes_price or ZERO,
         )
-        [attempt] = await self._guard.permitted([Wanted(_id(), proposal, body, order_id, old.subaccount_number)])
+        [attempt] = await self._guard.permitted([Wanted(new_id(), proposal, body, order_id, old.subaccount_number)])
         return await self._sent(attempt, lambda writes: writes.orders.amend(order_id, **body))
 
     async def create_group(self, contracts_limit: Decimal | str | int, *, subaccount: int | None = None) -> Attempt:
         """Open an order group; `.group` is it. See `kalshi.order_groups.create`."""
         body = {"contracts_limit": params.count(contracts_limit), "subaccount": subaccount}
-        attempt = await self._guard.allowed(_id(), "create_group", body)
+        attempt = await self._guard.allowed(new_id(), "create_group", body)
         return await self._sent(attempt, lambda writes: writes.groups.create(contracts_limit, subaccount=subaccount))
 
     async def update_group_limit(self, order_group_id: str, contracts_limit: Decimal | str | int) -> Attempt:
         """Change a group's limit."""
         body = {"contracts_limit": params.count(contracts_limit)}
-        attempt = await self._guard.allowed(_id(), "update_group_limit", body, order_group_id)
+        attempt = await self._guard.allowed(new_id(), "update_group_limit", body, order_group_id)
         return await self._sent(attempt, lambda writes: writes.groups.update_limit(order_group_id, contracts_limit))
 
     async def reset_group(self, order_group_id: str) -> Attempt:
         """Let a group that was triggered accept orders again."""
-        attempt = await self._guard.allowed(_id(), "reset_group", {}, order_group_id)
+        attempt = await self._guard.allowed(new_id(), "reset_group", {}, order_group_id)
         return await self._sent(attempt, lambda writes: writes.groups.reset(order_group_id))
 
     # ------------------------------------------------------------------ what can only lessen it
@@ -200,22 +201,34 @@ class AsyncTrading:
         """Make an order smaller, by so many contracts or to so many."""
         if (reduce_by is None) == (reduce_to is None):
             raise UsageError("give either reduce_by or reduce_to")
-        body: dict[str, Any] = {"reduce_by": reduce_by, "reduce_to": reduce_to}
+        body: dict[str, Any] = {"reduce_by": reduce_by, "reduce_to": reduce_to, "ticker": await self._market(order_id)}
         return await self._less("decrease", body, lambda writes: writes.orders.decrease(order_id, **body), order_id)
 
     async def cancel(self, order_id: str) -> Attempt:
         """Cancel an order."""
-        return await self._less("cancel", {}, lambda writes: writes.orders.cancel(order_id), order_id)
+        ticker = await self._market(order_id)
+        send = lambda writes: writes.orders.cancel(order_id, ticker=ticker)  # noqa: E731 - as the others
+        return await self._less("cancel", {"ticker": ticker}, send, order_id)
 
     async def cancel_batch(self, order_ids: Sequence[str]) -> tuple[OrderResult, ...]:
-        """Cancel several orders: the exchange's answer for each, with an `error` where one failed; none in a dry run."""
+        """Cancel several orders: the exchange's answer for each, market by market, with an `error` where one failed; none in a dry run."""
+        by_market: dict[str | None, list[str]] = {}
+        for one in order_ids:
+            by_market.setdefault(await self._market(one), []).append(one)
         found: list[OrderResult] = []
+        for ticker, ids in by_market.items():
 
-        async def send(writes: Writes) -> None:
-            found.extend(await writes.orders.cancel_batch(order_ids))
+            async def send(writes: Writes, ids: list[str] = ids, ticker: str | None = ticker) -> None:
+                found.extend(await writes.orders.cancel_batch(ids, ticker=ticker))
 
-        await self._less("cancel_batch", {"order_ids": list(order_ids)}, send)
+            await self._less("cancel_batch", {"order_ids": ids, "ticker": ticker}, send)
         return tuple(found)
+
+    async def _market(self, order_id: str) -> str | None:
+        """An order's market, by which the exchange finds its shard; None, which is shard 0, where nobody knows."""
+        found = await known("market", self._audit.market(order_id), {})
+        order = None if found else await known("order", self._guard.looks.order(order_id), {})
+        return found or (order.ticker if order else None)
 
     async def cancel_all(self) -> Attempt:
         """Cancel all resting orders; the exchange may also catch those placed within the next minute."""
@@ -286,7 +299,7 @@ class AsyncTrading:
     async def _less(
         self, verb: str, body: dict[str, Any], send: Callable[[Writes], Awaitable[Any]], order_id: str = ""
     ) -> Attempt:
-        attempt = Attempt(_id(), self._audit.mode, verb, "intended", order_id=order_id)
+        attempt = Attempt(new_id(), self._audit.mode, verb, "intended", order_id=order_id)
         row = self._audit.row(attempt.id, verb, body, order_id=order_id or None)
         try:
             await self._audit.enter([Entry(row, ())], self.limits, Seen())
@@ -363,28 +376,6 @@ class AsyncTrading:
 
 
 _ABSENT = "The exchange's lists are complete beyond the time of sending, and it is not in them: it may be sent anew"
-
-
-def _id() -> str:
-    return uuid4().hex
-
-
-def _order(action: str, ticker: str, side: str, count: Any, price: Any, **words: Any) -> NewOrder:
-    """An order on the YES book: whoever buys NO at a price, or sells YES at its complement, asks."""
-    exact, one = params.price(price), one_of("side", side, ("yes", "no"))
-    lifts = (one == "yes") == (action == "buy")
-    return NewOrder(
-        ticker=ticker, side="bid" if lifts else "ask", count=count, price=exact if one == "yes" else 1 - exact, **words
-    )
-
-
-def _wanted(order: NewOrder) -> Wanted:
-    fields = order.fields()
-    proposal = Proposal(
-        order.ticker, order.side, fields["count"], fields["price"], client_order_id=str(order.client_order_id),
-        reduces=bool(order.reduce_only), rests_only=bool(order.post_only),
-    )  # fmt: skip
-    return Wanted(_id(), proposal, fields, subaccount=order.subaccount)
 
 
 def _plain(result: Any) -> Any:

@@ -8,8 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from kalshi_lab.errors import UsageError
+from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.orders import NewOrder
 from kalshi_lab.trading.audit import Entry, Seen, day_of
 from kalshi_lab.trading.checks import added, judged, kill_switch, risk
 from kalshi_lab.trading.looks import known
@@ -146,3 +149,27 @@ class Guard:
             log.exception("the confirmation failed")
             return Check("confirmation", False, f"it failed: {type(error).__name__}")
         return Check("confirmation", agreed is True, "agreed" if agreed is True else "declined")
+
+
+def new_id() -> str:
+    """The id of an attempt."""
+    return uuid4().hex
+
+
+def on_the_book(action: str, ticker: str, side: str, count: Any, price: Any, **words: Any) -> NewOrder:
+    """An order on the YES book: whoever buys NO at a price, or sells YES at its complement, asks."""
+    exact, one = params.price(price), one_of("side", side, ("yes", "no"))
+    lifts = (one == "yes") == (action == "buy")
+    return NewOrder(
+        ticker=ticker, side="bid" if lifts else "ask", count=count, price=exact if one == "yes" else 1 - exact, **words
+    )
+
+
+def wanted(order: NewOrder) -> Wanted:
+    """What an order proposes, and what would be sent."""
+    fields = order.fields()
+    proposal = Proposal(
+        order.ticker, order.side, fields["count"], fields["price"], client_order_id=str(order.client_order_id),
+        reduces=bool(order.reduce_only), rests_only=bool(order.post_only),
+    )  # fmt: skip
+    return Wanted(new_id(), proposal, fields, subaccount=order.subaccount)

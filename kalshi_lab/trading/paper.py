@@ -137,7 +137,7 @@ class PaperDesk:
             self._fill(one, min(size, one.left), level, "taker")
         return _result(one)
 
-    async def decrease(self, order_id: str, *, reduce_by: Any = None, reduce_to: Any = None) -> OrderResult:
+    async def decrease(self, order_id: str, *, reduce_by: Any = None, reduce_to: Any = None, **_: Any) -> OrderResult:
         """Make an order smaller."""
         one = self._of(order_id)
         left = one.left - Decimal(reduce_by) if reduce_by is not None else Decimal(reduce_to)
@@ -145,13 +145,13 @@ class PaperDesk:
         one.status = one.status if one.left else "canceled"
         return _result(one)
 
-    async def cancel(self, order_id: str) -> OrderResult:
+    async def cancel(self, order_id: str, **_: Any) -> OrderResult:
         """Cancel an order."""
         one = self._of(order_id)
         reduced, one.left, one.status = one.left, ZERO, "canceled"
         return OrderResult(order_id=one.id, client_order_id=one.client_order_id, reduced_by=reduced)
 
-    async def cancel_batch(self, order_ids: Sequence[str]) -> tuple[OrderResult, ...]:
+    async def cancel_batch(self, order_ids: Sequence[str], **_: Any) -> tuple[OrderResult, ...]:
         """Cancel several orders."""
         return tuple([await self.cancel(one) for one in order_ids])
 

@@ -42,7 +42,7 @@ def exchange() -> Iterator[process.Exchange]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def quoted(exchange: process.Exchange) -> Quoted:
     with kl.Kalshi("sim", base_url=exchange.url) as kalshi:
         return liquid(kalshi)

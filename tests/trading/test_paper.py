@@ -85,9 +85,8 @@ def test_what_is_held_is_paid_out_by_the_result_and_later_trades_fill_what_rests
     desk = paper._twin.desk
     paper.trading.buy(quoted.ticker, 10, quoted.bid)
     market, [working] = lab.kalshi.markets.one(quoted.ticker), desk.resting
-    beyond = kl.Trade(
-        trade_id="t", ticker=quoted.ticker, yes_price=quoted.bid - Decimal("0.01"), count=Decimal(4), created_time=working.since + timedelta(seconds=1),
-    )  # fmt: skip
+    later, below = working.since + timedelta(seconds=1), quoted.bid - Decimal("0.01")
+    beyond = kl.Trade(trade_id="t", ticker=quoted.ticker, yes_price=below, count=Decimal(4), created_time=later)
     told = [beyond, beyond.model_copy(update={"trade_id": "early", "created_time": working.since})]
 
     async def trades(*_: object, **__: object) -> Any:

@@ -47,7 +47,7 @@ def passing(exchange: Exchange, seconds: float) -> Iterator[None]:
     thread.join()
 
 
-@pytest.mark.parametrize("kind", DONE)
+@pytest.mark.parametrize("kind", ["cut", pytest.param("garbled", marks=pytest.mark.long), "slow"])
 def test_an_order_whose_answer_was_lost_and_that_is_live_is_found_and_not_sent_again(
     kind: str, labs: Callable[..., kl.Lab], exchange: Exchange, quoted: Quoted
 ) -> None:
@@ -65,7 +65,7 @@ def test_an_order_whose_answer_was_lost_and_that_is_live_is_found_and_not_sent_a
     assert states(lab.trading(enable=True).audit()) == [("create", "accepted")]
 
 
-@pytest.mark.parametrize("kind", NEVER)
+@pytest.mark.parametrize("kind", ["drop", *(pytest.param(one, marks=pytest.mark.long) for one in ("reset", "status"))])
 def test_an_order_that_never_arrived_is_said_to_be_absent_only_once_the_lists_are_complete(
     kind: str, lab: kl.Lab, exchange: Exchange, quoted: Quoted
 ) -> None:
@@ -138,6 +138,7 @@ def test_an_amendment_whose_answer_was_lost_is_found_by_its_fresh_client_id(
     assert states(trading.audit()) == [("create", "accepted"), ("amend", "accepted"), ("cancel", "accepted")]
 
 
+@pytest.mark.long
 def test_a_batch_whose_answer_was_lost_is_looked_for_order_by_order(
     lab: kl.Lab, exchange: Exchange, quoted: Quoted
 ) -> None:
