@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from kalshi_lab.portfolio import held
 from kalshi_lab.portfolio.sync import PARTS
@@ -59,6 +60,7 @@ def test_only_changes_are_kept(member: Member, session: Session) -> None:
     balanced(session)
 
 
+@pytest.mark.long
 def test_what_stops_being_open_is_asked_for(member: Member, session: Session) -> None:
     """PF-3: settled positions are not listed again and again; those that stop being open are found where they are by then."""
     member.open = [position("KXA-1", "1.00"), position("KXA-2", "2.00"), position("KXA-3", "3.00")]
@@ -120,6 +122,7 @@ def test_neither_an_empty_nor_a_broken_answer_closes_anything(member: Member, se
     balanced(session)
 
 
+@pytest.mark.long
 def test_open_positions_are_kept_where_the_settled_cannot_be_had(member: Member, session: Session) -> None:
     """A failure of the historical side is told, and what is open is kept; the next look lists the settled ones then."""
     member.open, member.archived = [position("KXA-1", "1.00")], [position("KXH-1", "0.00")]
@@ -131,6 +134,7 @@ def test_open_positions_are_kept_where_the_settled_cannot_be_had(member: Member,
     assert positions(session) == {"KXA-1": 1, "KXH-1": 0}
 
 
+@pytest.mark.long
 def test_many_that_close_at_once_are_listed_together(member: Member, session: Session) -> None:
     """More than 20 markets that stop being open cost one listing of the settled ones, not a request for each."""
     member.per_page = 100
@@ -144,6 +148,7 @@ def test_many_that_close_at_once_are_listed_together(member: Member, session: Se
     assert len(asked(session, "/historical/positions")) == 1
 
 
+@pytest.mark.long
 def test_cash_of_every_look(member: Member, session: Session) -> None:
     """Cash in all, by shard, and of the subaccount by shard, exact; older answers without dollars give their cents."""
     run(session, what="balances")
@@ -165,6 +170,7 @@ def test_cash_of_every_look(member: Member, session: Session) -> None:
     balanced(session)
 
 
+@pytest.mark.long
 def test_nothing_kept_gives_no_rows(session: Session) -> None:
     """Lesson 43: an account of which nothing is kept, and a store that is not there, give empty frames of the right columns."""
     for name in (*PARTS, "position_looks"):

@@ -175,7 +175,11 @@ def test_resting_orders_are_followed_to_their_end(member: Member, session: Sessi
 
 
 @pytest.mark.parametrize(
-    "broken", [Answer({"error": "no"}, 500), Answer({"settlements": [], "cursor": ""}, kept_back=9)]
+    "broken",
+    [
+        Answer({"error": "no"}, 500),
+        pytest.param(Answer({"settlements": [], "cursor": ""}, kept_back=9), marks=pytest.mark.long),
+    ],
 )
 def test_one_part_fails_alone(member: Member, session: Session, broken: Answer) -> None:
     """PF-2: the others are done and stay done; the next sync brings the one that failed from where it was."""
@@ -205,6 +209,7 @@ def test_everything_failing_raises(member: Member, session: Session) -> None:
     assert len(session.server.asked) == 1
 
 
+@pytest.mark.long
 def test_without_subaccounts_none_is_named(member: Member, session: Session) -> None:
     """A key that may not ask for subaccounts has one, which requests need not name; that is no failure."""
     member.subaccounts, member.fills = None, [fill(1, NOW - HOUR)]
@@ -216,6 +221,7 @@ def test_without_subaccounts_none_is_named(member: Member, session: Session) -> 
     assert all("subaccount" not in one.params for one in session.server.asked)
 
 
+@pytest.mark.long
 def test_every_subaccount_is_read(member: Member, session: Session) -> None:
     """Settlements and positions do not say whose they are, so each subaccount is asked for; one that is new is read from its beginning."""
     member.fills = [fill(1, NOW - 50 * HOUR), fill(2, NOW - 60 * HOUR, subaccount_number=2)]
@@ -270,6 +276,7 @@ def test_rows_that_cannot_be_read_are_put_aside(member: Member, session: Session
     balanced(session)
 
 
+@pytest.mark.long
 def test_no_empty_answer_takes_anything_away(member: Member, session: Session) -> None:
     """Empty answers of every kind leave what is kept as it is."""
     member.fills, member.settlements = [fill(1, NOW - HOUR)], [settlement("KXS-1", NOW - HOUR)]
@@ -280,6 +287,7 @@ def test_no_empty_answer_takes_anything_away(member: Member, session: Session) -
     assert contents(session) == before
 
 
+@pytest.mark.long
 def test_two_accounts_never_mix(member: Member, session: Session) -> None:
     """Two keys in one store: each sees its own, and the same ids of both are kept."""
     other = Session(session.server, session.home, credentials=kl.Credentials.generate(key_id="another-key"))
@@ -308,6 +316,7 @@ def test_two_syncs_at_once_both_succeed(member: Member, session: Session) -> Non
     balanced(session)
 
 
+@pytest.mark.long
 def test_since_and_full(member: Member, session: Session) -> None:
     """A first sync goes back to since=; asked for an earlier time, it reads what is missing; full=True reads all again."""
     member.fills = [fill(n, NOW - n * 24 * HOUR) for n in range(1, 11)]
