@@ -2,15 +2,17 @@
 
 pytest tests/cassettes              replays
 pytest tests/cassettes --record     records from the simulated exchange, over real HTTP
-pytest tests/cassettes --live       also asks the real exchange what is public, and records what it answers
+pytest tests/cassettes --live       also asks the real exchange what is public, and records what it answers; Exa where EXA_API_KEY is set
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ import vcr  # type: ignore[import-untyped]  # it ships no types
 
 import kalshi_lab as kl
 from kalshi_lab import sim
-from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, made_up_id
+from kalshi_lab.exa import Purse
+from tests.cassettes.scrub import ADDRESS, EXA, Scrubber, leaks, made_up_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from vcr.request import Request  # type: ignore[import-untyped]  # as above
 
 FOLDER = Path(__file__).parents[2] / "cassettes"
+EXA_KEY = "canary-4f7a21c09be8-exa-key"
+MOST = Decimal("0.50")  # dollars that recording one cassette of the real Exa may cost
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -77,7 +82,8 @@ def recording(request: pytest.FixtureRequest, folder: Path, *keys: str) -> Itera
     with recorder(record=True, keys=keys).use_cassette(str(folder / name)):
         yield
     if request.session.testsfailed == failed:
-        found = leaks((folder / name).read_text(encoding="utf-8"))
+        text = (folder / name).read_text(encoding="utf-8")
+        found = leaks(text) + [key for key in keys if key in text]
         if found:  # not shown: it may be a key
             pytest.fail(f"{name} would hold {len(found)} things that say who asked; the old one stays", pytrace=False)
         shutil.copyfile(folder / name, FOLDER / name)
@@ -136,6 +142,38 @@ def members(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Members]
         for client in clients:
             open_things.enter_context(client)
         yield Members(*clients, keys[0], later)
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """A client of Exa, blocking and awaited, over one cassette. `later` lets so many seconds pass there; `live`: it is Exa itself."""
+
+    exa: kl.Exa
+    awaited: kl.AsyncExa
+    later: Callable[[float], Any]
+    live: bool
+
+
+@pytest.fixture(params=["recorded", pytest.param("live", marks=pytest.mark.live)])
+def searcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Searcher]:
+    """Exa's clients, whose answers come from the cassette that is named after the test."""
+    live, record = request.param == "live", request.config.getoption("--record")
+    with ExitStack() as open_things:
+        key, later = EXA_KEY, float
+        options: dict[str, Any] = {"settings": source(ADDRESS, attempts=1), "url": EXA}
+        if live:
+            key, options = os.environ.get("EXA_API_KEY", ""), {"meter": Purse(MOST)}
+            if not key:
+                pytest.skip("EXA_API_KEY is not set: recording from Exa costs money")
+        elif record:
+            made = open_things.enter_context(sim.start(markets=300, history_days=40, clock="frozen"))
+            later, options = made.advance, {"settings": source(made.url), "url": made.exa_url}
+        if live or record:
+            open_things.enter_context(recording(request, tmp_path, key))
+        else:
+            open_things.enter_context(recorder(record=False).use_cassette(str(cassette(request))))
+        made_exa = open_things.enter_context(kl.Exa(key, **options))
+        yield Searcher(made_exa, made_exa._twin, later, live)
 
 
 def _joined(exchange: sim.Exchange) -> kl.Credentials:

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from vcr.request import Request  # type: ignore[import-untyped]  # it ships no types
 
 ADDRESS = "http://127.0.0.1:9/trade-api/v2"  # nobody listens there: what is not in a cassette fails
+EXA = "http://127.0.0.1:9/exa"
+EXA_HOST = "api.exa.ai"
 KEPT_HEADERS = {"request": {"accept"}, "response": {"content-type"}}
 PEOPLE = re.compile(r"(\w+_)?(user_id|creator_id|api_key_id|communications_id|subtrader_id|account_id)")
-KEYS = {"private_key": "(private, scrubbed)", "public_key": "(public, scrubbed)"}
+KEYS = {
+    "private_key": "(private, scrubbed)",
+    "public_key": "(public, scrubbed)",
+    "webhookSecret": "(webhook's, scrubbed)",
+}
 MADE_UP = "00000000-0000-4000-8000-{:012d}"
 _MADE_UP = re.compile(r"00000000-0000-4000-8000-\d{12}|")
 SECRET = re.compile(
@@ -44,12 +50,12 @@ class Scrubber:
         self._made_up = {key: made_up_id(number) for number, key in enumerate(keys, 1)}
 
     def request(self, request: Request) -> Request | None:
-        """The request under the fixed address, without headers but Accept; None for what is not the exchange's API."""
+        """The request under the fixed address, without headers but Accept; None for what is neither the exchange's API nor Exa's."""
         parts = urlsplit(request.uri)
-        _, prefix, path = parts.path.partition("/trade-api/v2")
-        if not prefix:
+        where = placed(parts.hostname, parts.path)
+        if where is None:
             return None
-        request.uri = self._named(ADDRESS + path + (f"?{parts.query}" if parts.query else ""))
+        request.uri = self._named(where + (f"?{parts.query}" if parts.query else ""))
         request.headers = {
             name: value for name, value in request.headers.items() if name.lower() in KEPT_HEADERS["request"]
         }
@@ -84,6 +90,17 @@ class Scrubber:
         return uri
 
 
+def placed(host: str | None, path: str) -> str | None:
+    """The fixed address of what is asked of the exchange or of Exa, real or simulated; None for anything else."""
+    if host == EXA_HOST:
+        return EXA + path
+    for address in (ADDRESS, EXA):
+        prefix = urlsplit(address).path
+        if path.startswith(f"{prefix}/"):
+            return address + path.removeprefix(prefix)
+    return None
+
+
 def private(value: Any) -> Iterator[tuple[str, str]]:
     """The fields of a JSON value that name a person, an account or a key, or hold a key."""
     if isinstance(value, dict):
@@ -102,7 +119,7 @@ def leaks(text: str) -> list[str]:
     for one in json.loads(text)["interactions"]:
         asked, answered = one["request"], one["response"]
         found += _headers("request", asked["headers"]) + _headers("response", answered["headers"])
-        found += [] if asked["uri"].startswith(f"{ADDRESS}/") else [asked["uri"]]
+        found += [] if asked["uri"].startswith((f"{ADDRESS}/", f"{EXA}/")) else [asked["uri"]]
         found += [key for key in _KEY_IN_PATH.findall(asked["uri"]) if not _MADE_UP.fullmatch(key)]
         for body in (asked["body"], answered["body"]["string"]):
             found += _people(body)

@@ -14,7 +14,7 @@ from vcr.request import Request  # type: ignore[import-untyped]  # as above
 import kalshi_lab as kl
 from kalshi_lab.kalshi.operations import table
 from tests.cassettes.conftest import FOLDER, recorder, source, unreachable
-from tests.cassettes.scrub import ADDRESS, Scrubber, leaks, made_up_id
+from tests.cassettes.scrub import ADDRESS, EXA, Scrubber, leaks, made_up_id
 from tests.operations.server import operation_of
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ PLANTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a header with a time": lambda one: one["request"]["headers"].update(
         {"kalshi-access-timestamp": ["1790000000000"]}
     ),
+    "a header with Exa's key": lambda one: one["request"]["headers"].update({"x-api-key": ["canary-exa-key"]}),
+    "a webhook's secret": lambda one: answered(one, webhookSecret="whsec_0000000000000001"),
     "a cookie": lambda one: one["response"]["headers"].update({"Set-Cookie": ["session=1"]}),
     "a request id": lambda one: one["response"]["headers"].update({"X-Request-Id": ["1"]}),
     "the host that was asked": lambda one: one["request"].update(uri="https://api.elections.kalshi.com/trade-api/v2/x"),
@@ -109,6 +111,15 @@ def test_a_signed_request_is_written_without_its_signature() -> None:
     assert dict(written.headers) == {"Accept": "application/json"}
     assert json.loads(written.body) == {"name": "mine", "public_key": "(public, scrubbed)"}
     assert scrubber.request(Request("POST", "http://127.0.0.1:1/sim/advance", b"", {})) is None
+
+
+def test_a_request_to_exa_is_written_without_its_key() -> None:
+    """S1: the key goes in a header, which is not written, whichever Exa was asked."""
+    headers = {"x-api-key": "canary-exa-key", "accept": "text/event-stream", "User-Agent": "x"}
+    for address in ("https://api.exa.ai", "http://127.0.0.1:4711/exa"):
+        written = Scrubber("canary-exa-key").request(Request("POST", f"{address}/search", b'{"query":"x"}', headers))
+        assert (written.uri, dict(written.headers)) == (f"{EXA}/search", {"accept": "text/event-stream"})
+        assert written.body == b'{"query":"x"}'
 
 
 def test_an_answer_keeps_all_but_persons_and_keys() -> None:

@@ -51,12 +51,16 @@ def test_no_failure_shows_the_key(
 
 
 def test_the_key_is_neither_pickled_nor_kept(exchange: Exchange, tmp_path: Path) -> None:
-    """S1, S16: not in the store's files, whatever was paid for with it."""
+    """S1, S15, S16: not in the store's files, its exports and its archives, whatever was paid for with it."""
     with kl.Lab("sim", base_url=exchange.url, home=tmp_path, exa_key=CANARY) as lab:
         lab.topic("H.R. 1001 passes the House")
         assert CANARY not in repr(lab) + lab._repr_html_()
         with pytest.raises((UsageError, TypeError)):
             pickle.dumps(lab.exa._twin.door)
+        assert CANARY not in str(lab.spend().rows()) + repr(lab.stats("host"))
+        for number, dataset in enumerate(("quotes", "results")):
+            lab.export(tmp_path / f"{number}.csv", dataset)
+        lab.archive(tmp_path / "archive")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
+    assert {"0.csv", "1.csv"} <= {path.name for path in files}
     assert all(CANARY.encode() not in path.read_bytes() for path in files)
