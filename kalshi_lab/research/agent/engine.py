@@ -62,9 +62,11 @@ class Agent:
     factors: dict[tuple[str, str], Factor] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     escalations: list[str] = field(default_factory=list)
+    before: Decimal = Decimal(0)  # spent by the same task on other markets
 
     async def run(self) -> Report:
         """The report; whatever cannot be done is in its gaps, and nothing is made up in its place."""
+        self.before = await self.spending.used()
         if (why := self._odd_dates()) is not None:
             self.gaps.append(why)
             return await self._report(Draft(None, "low", why, (), "nobody"), (why,))
@@ -178,7 +180,7 @@ class Agent:
         return kept, verifier.problems(kept, brief)
 
     async def _report(self, draft: Draft, problems: tuple[str, ...]) -> Report:
-        return self._made(draft, problems, await self.spending.used())
+        return self._made(draft, problems, await self.spending.used() - self.before)
 
     def _made(self, draft: Draft, problems: tuple[str, ...], cost: Decimal) -> Report:
         brief = self._brief()

@@ -23,6 +23,7 @@ FACTORS: Final[dict[str, Any]] = {
     "url": pl.String, "title": pl.String, "published": frames.TIME, "quote": pl.String, "lean": pl.Float64, "verified": pl.Boolean,
     "why_not": pl.String, "sha256": pl.String,
 }  # fmt: skip
+SOURCE: Final = "exa"
 NOTHING: Final = "nothing was found that speaks for it"
 
 
@@ -112,11 +113,16 @@ class Report:
         return _sided(self.factors, -1)
 
     def evidence(self) -> list[dict[str, Any]]:
-        """What is believed, as `lab.thesis(..., evidence=...)` takes it: url, title, passage, published, stance towards YES."""
+        """What is believed, as `lab.thesis(..., evidence=...)` takes it.
+
+        Each has url, title, passage, published, stance ("yes", "no", "neutral": towards YES of `ticker`, None where it does not say),
+        ticker, page_sha256 (of the text of the page in which the passage was found) and source "exa".
+        """
         stances = {1: "yes", -1: "no", 0: "neutral", None: None}
         return [
-            {"url": one.url, "title": one.title or None, "passage": one.quote, "published": one.published,
-             "stance": stances[None if one.lean is None else (one.lean > 0) - (one.lean < 0)]}
+            {"url": one.url, "title": one.title or None, "passage": one.quote, "published": one.published, "ticker": self.ticker,
+             "stance": stances[None if one.lean is None else (one.lean > 0) - (one.lean < 0)], "page_sha256": one.sha256 or None,
+             "source": SOURCE}
             for one in self.factors
             if one.believed
         ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.clock import moment
 from kalshi_lab.errors import UsageError, one_of, unknown
+from kalshi_lab.exa.urls import canonical
 from kalshi_lab.research.thesis import scoring
 
 if TYPE_CHECKING:
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 YOU: Final = "you"
 YES, NO, NEUTRAL = "yes", "no", "neutral"
 STANCES: Final = (YES, NO, NEUTRAL)
-GIVEN: Final = ("url", "title", "passage", "published", "stance", "relevance", "ticker")
-LONGEST = {"url": 2048, "title": 500, "passage": 20_000}
+GIVEN: Final = ("url", "title", "passage", "published", "stance", "relevance", "ticker", "page_sha256", "source")
+LONGEST = {"url": 2048, "title": 500, "passage": 20_000, "source": 64}
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 EVIDENCE: dict[str, Any] = {
     "ticker": pl.String,
     "url": pl.String,
@@ -70,8 +73,13 @@ class Evidence:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes it the same piece of evidence."""
-        return (self.ticker or "", self.url or self.title or "", self.sha256 or "", self.stance or "")
+        """What makes it the same piece of evidence: the market, the page by the one form of its address, the passage, the stance."""
+        return (*self.place, self.stance or "")
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Which passage of which page it is, and of which market it speaks: judged again, the later judgement counts."""
+        return (self.ticker or "", canonical(self.url) if self.url else self.title or "", self.sha256 or "")
 
     def towards(self, markets: Iterable[ThesisMarket]) -> str | None:
         """Whether it speaks for your claim ("pro") or against it ("con"), "neutral" or "mixed"; None where that is not known.
@@ -106,7 +114,9 @@ def host(url: str | None) -> str | None:
 def given(rows: object, tickers: Sequence[str], now: datetime) -> tuple[Evidence, ...]:
     """What a user brings as evidence, checked: mappings with the names of GIVEN, of which url or title is needed.
 
-    Raises UsageError for another name, an address that is none, a stance, relevance or time that is none, and a ticker not of the thesis.
+    `page_sha256` is the hash of the page's text in which the passage was found, `source` who found it: "you" where nothing is said.
+    Raises UsageError for another name, an address that is none, a stance, relevance, time or hash that is none, and a ticker not of the
+    thesis.
     """
     if isinstance(rows, Mapping | str) or not hasattr(rows, "__iter__"):
         raise UsageError(
@@ -128,8 +138,13 @@ def _one(row: object, tickers: Sequence[str], now: datetime) -> Evidence:
     stance, ticker, published, relevance = (row.get(name) for name in ("stance", "ticker", "published", "relevance"))
     if ticker is not None and ticker not in tickers:
         raise unknown("ticker in evidence", str(ticker), tickers)
+    page = row.get("page_sha256")
+    if page is not None and not (isinstance(page, str) and _SHA256.fullmatch(page)):
+        raise UsageError(f"page_sha256={str(page)[:80]!r} is no SHA-256", hint="It has 64 digits, 0 to 9 and a to f")
+    text["source"] = text["source"] or YOU
     return Evidence(
-        **text, domain=host(text["url"]), stance=None if stance is None else one_of("stance", str(stance), STANCES), ticker=ticker,
+        **text, page_sha256=page, domain=host(text["url"]), ticker=ticker,
+        stance=None if stance is None else one_of("stance", str(stance), STANCES),
         published=None if published is None else moment(published, now=now, what="published"), sha256=digest(text["passage"]),
         relevance=None if relevance is None else scoring.probability(relevance, what="relevance"), first_seen=now,
     )  # fmt: skip
@@ -146,9 +161,19 @@ def _text(name: str, value: object) -> str | None:
 
 
 def new(known: Iterable[Evidence], more: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """Those that are not known yet, each once."""
+    """Those that are not known yet, each once; what is known of each market of a thesis is known of one of them, too."""
     seen = {one.key for one in known}
-    return tuple(one for one in more if not (one.key in seen or seen.add(one.key)))  # type: ignore[func-returns-value]  # add gives None
+    made = []
+    for one in more:
+        if one.key not in seen and ("", *one.key[1:]) not in seen:
+            seen.add(one.key)
+            made.append(one)
+    return tuple(made)
+
+
+def latest(found: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Of several judgements of one passage, in the order in which they were made, the last; each where the first one stood."""
+    return tuple({one.place: one for one in found}.values())
 
 
 def frame(found: Sequence[Evidence]) -> pl.DataFrame:

@@ -30,14 +30,7 @@ WITH latest AS (
 )
 SELECT * FROM latest JOIN thesis_markets USING (name, version) ORDER BY name, position
 """
-# a later judgement of the same passage of the same page replaces the earlier one, which stays in the table
-GATHERED = """
-SELECT * FROM thesis_evidence WHERE $1 IS NULL OR name = $1
-QUALIFY row_number() OVER (
-    PARTITION BY name, coalesce(ticker, ''), coalesce(url, title, ''), coalesce(sha256, '') ORDER BY version DESC, position DESC
-) = 1
-ORDER BY name, version, position
-"""
+GATHERED = "SELECT * FROM thesis_evidence WHERE $1 IS NULL OR name = $1 ORDER BY name, version, position"
 PAST = """
 SELECT version, time, status, note, ticker, probability, quoted_at, yes_bid, yes_ask
 FROM theses JOIN thesis_markets USING (name, version) WHERE name = $1 ORDER BY version, position
@@ -102,9 +95,9 @@ def _thesis(rows: Sequence[dict[str, Any]], gathered: Sequence[dict[str, Any]]) 
     of_thesis = ("name", "version", "status", "because", "created_at", "resolved_at", "time", "confidence", "extra")
     texts: dict[str, Any] = {name: first[name] or "" for name in TEXTS}
     lists: dict[str, Any] = {name: tuple(first[name] or ()) for name in LISTS}
-    found = tuple(
-        Evidence(**{name: row[name] for name in EVIDENCE}) for row in gathered if row["name"] == first["name"]
-    )
+    own = (row for row in gathered if row["name"] == first["name"])
+    # a later judgement of the same passage of the same page replaces the earlier one, which stays in the table
+    found = evidences.latest(Evidence(**{name: row[name] for name in EVIDENCE}) for row in own)
     return Thesis(
         **{name: first[name] for name in of_thesis},
         **texts,

@@ -106,10 +106,8 @@ async def thesis(
     for word in said:
         one_of("argument", word, [field.name for field in fields(Change)])
     name, change = _name(name), Change(**said)
-    known = await _known(store, name, exact=tickers is not None)
     writes = tickers is not None or probability is not None
-    if not writes and known is None:
-        raise await _no_such(store, name)
+    known = await _known(store, name, exact=tickers is not None) if writes else await named(store, name)
     if writes:
         own = _own(tickers, probability, known)
         draft = _draft(known or _new(name, clock.now()), because, status)
@@ -120,6 +118,15 @@ async def thesis(
     if because:
         raise UsageError("because= goes with what it explains", hint="Give tickers= and probability= with it, or note=")
     return await _changed(kalshi, store, clock, known, status=status, change=change)
+
+
+async def named(store: Store, name: str) -> Thesis:
+    """The thesis of a name, or the only one whose name begins so, as it is kept. Raises UsageError where there is none, or several."""
+    name = _name(name)
+    known = await _known(store, name, exact=False)
+    if known is None:
+        raise await _no_such(store, name)
+    return known
 
 
 async def _changed(
@@ -139,6 +146,23 @@ async def _changed(
     if known.status == DRAFT and draft.status == ACTIVE:
         draft = _quoted(draft, found, clock.now())
     return await standing.settled(kalshi, store, clock, draft, found=found, more=more, wanted=wanted)
+
+
+async def researched(
+    kalshi: AsyncKalshi,
+    store: Store,
+    clock: Clock,
+    known: Thesis,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    found: Mapping[str, Market],
+    cost: Decimal,
+) -> Thesis:
+    """A thesis with what research found for it, as its next version where any of that is new; its markets as they were seen before."""
+    more = evidence.new(known.evidence, evidence.given(rows, known.tickers, clock.now()))
+    note = f"Researched for {cost:f} dollars: {len(more)} passages that were not known" if more else None
+    draft, more = _said(known, Change(evidence=rows, note=note), known.tickers, clock.now())
+    return await standing.settled(kalshi, store, clock, draft, found=found, more=more, wanted=bool(more))
 
 
 async def theses(store: Store) -> pl.DataFrame:
