@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from kalshi_lab.portfolio.ledger import Ledger, ledger
     from kalshi_lab.portfolio.reconciliation import Reconciliation
     from kalshi_lab.portfolio.summary import Summary
+    from kalshi_lab.portfolio.sync import PortfolioSync
     from kalshi_lab.portfolio.views import ProfitAndLoss
     from kalshi_lab.research import Thesis
     from kalshi_lab.research.agent import ByRules
@@ -156,6 +157,7 @@ _PLACES = {
     "portfolio.ledger": ("Ledger", "ledger"),
     "portfolio.reconciliation": ("Reconciliation",),
     "portfolio.summary": ("Summary",),
+    "portfolio.sync": ("PortfolioSync",),
     "portfolio.views": ("ProfitAndLoss",),
     "research.agent": ("ByRules",),
     "research.agent.synthesis": ("ByAnthropic",),
@@ -233,6 +235,7 @@ __all__ = [
     "OrderUnknown",
     "Orderbook",
     "Pages",
+    "PortfolioSync",
     "ProfitAndLoss",
     "RateLimited",
     "Recalibration",
