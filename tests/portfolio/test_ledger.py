@@ -115,6 +115,15 @@ def test_a_scalar_payout_is_what_was_paid() -> None:
     assert row(booked(fill(0, "yes", "10.66", "0.10"), paid=paid))["gross"] == D("3.35") - D("1.066")
 
 
+def test_units_are_named_and_turned_into_dollars_in_one_place() -> None:
+    """Lessons 21, 23: revenue and value come in whole cents and say so in their names; prices, fees and all sums are dollars."""
+    paid = settled(settlement("scalar", "10.00", value=25, revenue=250, fee_cost="0.20"))
+    assert {"revenue_cents", "value_cents", "yes_total_cost", "fee_cost"} <= set(paid.columns)
+    assert not {"revenue", "value"} & set(paid.columns)
+    made = ledger(frame([fill(0, "yes", "10.00", "0.40", fee="0.20")]), paid)
+    assert made.closings.select("cost", "proceeds", "fees").row(0) == (D("4.00"), D("2.50"), D("0.20"))
+
+
 def golden() -> tuple[pl.DataFrame, pl.DataFrame]:
     """Two markets whose fees are those of lesson 33, each bought by a taker, partly sold, added to by a maker, and lost."""
     plan = {
