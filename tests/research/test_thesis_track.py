@@ -223,6 +223,27 @@ def test_the_lab_looks_before_it_tells(desk: Desk, exchange: Exchange) -> None:
     assert again.table.equals(record.table), "the prices that were looked up are kept"
 
 
+def test_all_theses_are_looked_at_with_one_request(desk: Desk, exchange: Exchange) -> None:
+    """TH-2: the markets of all theses, those that criteria name, too, are asked for together, each once; drafts ask for nothing."""
+    for ticker in (A, B, "KXC-1", "KXD-1"):
+        exchange.quote(ticker, "0.4000", "0.4200", event_ticker=ticker[:3])
+    desk.thesis("one", tickers=[A, B], probability=0.7, because="x", invalidation=["price KXC-1 < 0.2"])
+    desk.thesis("two", tickers=B, probability=0.6, because="x")
+    desk.thesis("given up", tickers="KXC-1", probability=0.6, because="x")
+    desk.thesis("given up", status="abandoned")
+    desk.thesis("draft", tickers="KXD-1", probability=0.6, because="x", status="draft")
+    desk.later(hours=2)
+    exchange.quote("KXC-1", "0.1000", "0.1200")
+    exchange.settle(B, "yes", "1.0000")
+    before = len(exchange.asked("/markets"))
+    record = looked(desk)
+    (asked,) = exchange.asked("/markets")[before:]
+    assert sorted(asked["tickers"].split(",")) == [A, B, "KXC-1"]
+    assert record.table["name"].to_list() == ["one", "two"]
+    assert [one.verdict for one in desk.thesis("one").checks] == ["met"]
+    assert desk.theses().filter(name="two")["status"].to_list() == ["resolved"]
+
+
 @pytest.mark.parametrize("title", ["a $x^2$ <script>alert(1)</script>", "", "\u202eevil", "x" * 500])
 def test_pictures_of_odd_theses(title: str) -> None:
     """TH-1: one quote, none, and titles that would be formulas or markup are drawn as they are."""

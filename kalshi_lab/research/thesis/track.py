@@ -12,7 +12,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.calibration import calibration
-from kalshi_lab.research.thesis import held, lookup, scoring, versions, writing
+from kalshi_lab.research.thesis import held, lookup, scoring, standing, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -175,19 +175,23 @@ def _measure(table: pl.DataFrame, measure: str, own: str, market: str) -> tuple[
 
 
 async def looked(kalshi: AsyncKalshi, store: Store, clock: Clock) -> TrackRecord:
-    """The track record of all theses in the store, after a look at those that are not resolved yet."""
+    """The track record of all theses in the store, after a look at those that are not resolved yet: one request for all their markets."""
     kept = await versions.latest(store)
+    found = await lookup.markets(kalshi, list(dict.fromkeys(ticker for one in kept for ticker in _asked(one))))
     for one in kept:
         if one.status == held.ACTIVE:
-            await writing.thesis(kalshi, store, clock, one.name)
-    kept = await versions.latest(store)
-    unknown = [
-        market.ticker for one in kept if one.status != "draft" for market in one.markets if market.result is None
-    ]
-    found = await lookup.markets(kalshi, list(dict.fromkeys(unknown))) if unknown else {}
+            own = {ticker: found[ticker] for ticker in _asked(one) if ticker in found}
+            await standing.settled(kalshi, store, clock, one, found=own, wanted=False)
     whole = []
-    for one in kept:
+    for one in await versions.latest(store):
         markets = tuple(market if market.result else market.seen(found.get(market.ticker)) for market in one.markets)
         past, path = await versions.history(store, one.name), await lookup.kept(store, one.tickers)
         whole.append(replace(one, markets=markets, history=past, path=path))
     return track_record(whole)
+
+
+def _asked(thesis: Thesis) -> list[str]:
+    """The markets that the exchange is asked for: all of a thesis that is active, and those that its criteria name; else the undecided."""
+    if thesis.status == held.ACTIVE:
+        return [*thesis.tickers, *standing.others(thesis)]
+    return [market.ticker for market in thesis.markets if market.result is None and thesis.status != "draft"]
