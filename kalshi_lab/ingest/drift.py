@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MOST = 100  # rows of a run that may be put aside
 SHARE = 0.05  # of a run's rows, where there are enough of them to speak of a share
 ENOUGH = 20
+REPARSED = ("candlesticks", "events", "markets", "quotes", "series", "trades")  # what `reparse` reads again
 
 REASONS = """
 SELECT split_part(reason, ':', 1) AS reason, count(*) AS rows FROM quarantine WHERE run_id = $1
@@ -25,7 +26,8 @@ async def check(store: Store, dataset: str, run_id: str, received: int, quaranti
         return
     found = await store.read(REASONS, [run_id])
     reasons = "; ".join(f"{reason} ({rows:,} rows)" for reason, rows in found.iter_rows())
+    again = "lab.reparse() recovers them" if dataset in REPARSED else "lab.portfolio.sync(full=True) reads them again"
     raise SchemaDrift(
         f"{quarantined:,} of {received:,} rows of {dataset} could not be read, so the exchange has changed its format: {reasons}",
-        hint="All of them are kept: after an update of this library lab.reparse() recovers them",
+        hint=f"All of them are kept: after an update of this library {again}",
     )
