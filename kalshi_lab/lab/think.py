@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.analysis import calibration as calibrations
-from kalshi_lab.analysis.base_rate import REDUCTION, base_rate
+from kalshi_lab.analysis.base_rate import REDUCTION, band_of, base_rate, stood
 from kalshi_lab.analysis.labelled import WEIGHTS, Labelled, labelled
+from kalshi_lab.errors import UsageError
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 
@@ -31,6 +32,7 @@ WITH settled AS (
     WHERE (m.event_ticker = $1 OR m.event_ticker LIKE $1 || '-%') AND r.ticker <> $2
 )
 """
+KINDS = "SELECT ticker, strike_type FROM markets WHERE event_ticker = $1 OR event_ticker LIKE $1 || '-%'"
 
 
 class AsyncThink(Verbs):
@@ -85,15 +87,34 @@ class AsyncThink(Verbs):
         reduced = await self.store.read(question.sql(chosen.reduced(question.by)), chosen.parameters)
         return await asyncio.to_thread(question.result, reduced)
 
-    async def base_rate(self, ticker: str, *, confidence: float = 0.95) -> BaseRate:
+    async def base_rate(
+        self,
+        ticker: str,
+        *,
+        horizon: str | timedelta | None = None,
+        band: tuple[float | str | Decimal, float | str | Decimal] | None = None,
+        confidence: float = 0.95,
+    ) -> BaseRate:
         """How often markets like this one settled at YES: those of its series that are kept, and of them those with its type of strike.
 
-        Needs `sync("markets", status="settled", series=...)` and `sync("events", ...)`. Raises NotFound for an unknown ticker.
+        With `horizon` ("1d") and `band` ((0.20, 0.30) in dollars, else the ten cents in which the market stands now) also those that
+        stood at such a mid price so long before their end, by what was known then: see `forecasts`.
+
+        Needs `sync("markets", status="settled", series=...)` and `sync("events", ...)`, with a horizon `sync("candlesticks", ...)`. Raises
+        NotFound for an unknown ticker, UsageError for a band without a horizon, or what is none.
         """
+        if band is not None and horizon is None:
+            raise UsageError("band= goes with horizon=", hint='Say how long before the end: horizon="1d"')
         market = await self.kalshi.markets.one(ticker)
         series = (market.event_ticker or ticker).split("-", 1)[0]
+        near = None
+        if horizon is not None:
+            chosen, between = Labelled.asked(horizon, "mid", "contract-day", series), band_of(band, market.mid)
+            found = (await labelled(self.store, chosen)).remove(ticker=ticker)
+            kinds = await self.store.read(KINDS, [series])
+            near = stood(found, kinds, between, chosen.horizons[0][0])
         reduced = await self.store.read(SETTLED + REDUCTION, [series, ticker])
-        return await asyncio.to_thread(base_rate, ticker, series, market.strike_type, reduced, confidence)
+        return await asyncio.to_thread(base_rate, ticker, series, market.strike_type, reduced, confidence, near=near)
 
 
 class Think(Facade):
