@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.stream import AsyncStream
     from kalshi_lab.lab import AsyncLab, Lab
     from kalshi_lab.models import Candlestick, Cutoff, Event, ExchangeStatus, Market, Orderbook, Schedule, Series, Trade
+    from kalshi_lab.notebook.runs import NotebookRun, run_notebook
     from kalshi_lab.portal import run_here
     from kalshi_lab.portfolio.ledger import Ledger, ledger
     from kalshi_lab.portfolio.reconciliation import Reconciliation
@@ -152,6 +153,7 @@ _PLACES = {
     "kalshi.stream": ("AsyncStream",),
     "lab": ("AsyncLab", "Lab"),
     "models": ("Candlestick", "Cutoff", "Event", "ExchangeStatus", "Market", "Orderbook", "Schedule", "Series", "Trade"),
+    "notebook.runs": ("NotebookRun", "run_notebook"),
     "portal": ("run_here",),
     "research": ("Thesis",),
     "portfolio.ledger": ("Ledger", "ledger"),
@@ -229,6 +231,7 @@ __all__ = [
     "Movers",
     "NewOrder",
     "NotFound",
+    "NotebookRun",
     "OrderBook",
     "OrderFees",
     "OrderRejected",
@@ -304,6 +307,7 @@ __all__ = [
     "recalibrate",
     "returns",
     "run_here",
+    "run_notebook",
     "safe_size",
     "scan",
     "size_effects",

@@ -1,4 +1,8 @@
-"""The command line: `demo` shows the library at work, from an empty folder to a page with pictures; `collect` keeps a store up to date."""
+"""The command line.
+
+`demo` shows the library at work, from an empty folder to a page with pictures; `collect` keeps a store up to date; `run` runs one
+notebook with parameters.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kalshi_lab.errors import LabError
+from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.lab import AsyncLab, Lab
 from kalshi_lab.notebook import report, runs
 from kalshi_lab.settings import Environment, Settings
@@ -65,7 +69,27 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--keep-bodies", action="store_true", help="keep every answer as received, too")
     collect.add_argument("--once", action="store_true", help="one round, then end; 1 where it failed")
     collect.set_defaults(run=_collect)
+    one = commands.add_parser("run", help="run one notebook with parameters, and keep it")
+    one.add_argument("name", help="05_thesis, for one")
+    one.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one of its parameters"
+    )
+    one.add_argument("--out", type=Path, required=True, help="the folder for what was executed")
+    one.add_argument("--html", action="store_true", help="and a page beside it, which needs nothing else")
+    one.set_defaults(run=_one)
     return parser
+
+
+def _one(chosen: argparse.Namespace) -> int:
+    """One notebook and one line; 2 where what was asked for cannot be run."""
+    try:
+        given = runs.read(chosen.name, [(name, value) for name, value in chosen.p])
+        ran = runs.run_notebook(chosen.name, given, out=chosen.out, html=chosen.html, progress=False)
+    except UsageError as error:
+        print(f"kalshi_lab: {error}", file=sys.stderr)
+        return 2
+    print(f"kalshi_lab: {ran.path.stem} ran in {ran.seconds:.1f} s: {ran.page or ran.path}")
+    return 0
 
 
 def _demo(chosen: argparse.Namespace) -> int:

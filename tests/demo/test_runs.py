@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+import kalshi_lab as kl
+from kalshi_lab import __main__
 from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.notebook import report, runs
 
@@ -75,3 +78,77 @@ def test_text_of_a_notebook_is_shown_not_obeyed(tmp_path: Path) -> None:
     executed.write_text(json.dumps({"cells": cells}), "utf-8")
     assert report.write(tmp_path / "page.html", evil, {evil: evil}, [executed]) == 0
     assert "<img" not in (tmp_path / "page.html").read_text("utf-8")
+
+
+TYPES = "n = 1\nrate = 0.5\non = False\nname = ''\nalso = ['a']"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"n": "two"}, "int, like 1"),
+        ({"n": True}, "int, like 1"),
+        ({"rate": "0.5"}, "float, like 0.5"),
+        ({"on": 1}, "bool, like False"),
+        ({"name": 7}, "str, like ''"),
+        ({"also": "b"}, "list, like"),
+        ({"also": [1]}, "list, like"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_before_anything_runs(
+    shelf: Path, wrong: dict[str, object], expected: str
+) -> None:
+    """What type is expected is said, and not even the folder is made."""
+    notebook(shelf / "typed.ipynb", TYPES, "print(n)")
+    with pytest.raises(UsageError, match=expected):
+        kl.run_notebook("typed", wrong, out=shelf / "out")
+    assert not (shelf / "out").exists()
+
+
+def test_a_run_stays_in_its_folder(shelf: Path) -> None:
+    """A name cannot leave the notebooks' folder, the source is never overwritten, and a link at the target is not followed."""
+    notebook(shelf / "small.ipynb", "n = 1", "print(n)")
+    elsewhere = shelf / "elsewhere"
+    elsewhere.write_text("mine")
+    (shelf / "out").mkdir()
+    (shelf / "out" / "small.ipynb").symlink_to(elsewhere)
+    before = (shelf / "small.ipynb").read_bytes()
+    for name, out in (("../small", "there"), ("/etc/passwd", "there"), ("small", "out"), ("small", ".")):
+        with pytest.raises(UsageError):
+            kl.run_notebook(name, out=shelf / out)
+    assert (shelf / "small.ipynb").read_bytes() == before
+    assert elsewhere.read_text() == "mine"
+    with pytest.raises(UsageError, match="n given twice"):
+        kl.run_notebook("small", {"n": 1}, n=2, out=shelf / "there")
+
+
+def test_a_run_tells_its_conclusion_also_where_a_loop_runs(shelf: Path) -> None:
+    """As in a notebook's kernel: parameters arrive, the text printed last is the conclusion, its markup is escaped."""
+    notebook(shelf / "small.ipynb", TYPES, "print('first')", "print('<b>', n + 1, rate, also, '</b>')")
+
+    async def inside() -> kl.NotebookRun:
+        return kl.run_notebook("small", {"n": 4}, rate=2, also=["x"], out=shelf / "out", progress=False)
+
+    ran = asyncio.run(inside())
+    assert ran.conclusion == "<b> 5 2 ['x'] </b>"
+    assert ran.path == shelf / "out" / "small.ipynb"
+    assert ran.seconds > 0
+    assert "&lt;b&gt; 5 2" in ran._repr_html_()
+    assert "<b>" not in ran._repr_html_()
+
+
+def test_the_command_runs_a_notebook_and_says_how_it_ended(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 and one line for a run, with a page that fetches nothing; 2 for a wrong word, 1 for a failed cell."""
+    notebook(shelf / "small.ipynb", TYPES, "print(10 // n, name, on, '<script>')")
+    out = ["--out", str(shelf / "out")]
+    assert __main__.main(["run", "small", "-p", "n", "5", "-p", "name", "7", "-p", "on", "True", *out, "--html"]) == 0
+    page = (shelf / "out" / "small.html").read_text("utf-8")
+    assert capsys.readouterr().out.count("\n") == 1
+    assert "2 7 True &lt;script&gt;" in page
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    for words in (["small", "-p", "nn", "5"], ["small", "-p", "n", "five"], ["smal"], ["small", "-p", "on", "yes"]):
+        assert __main__.main(["run", *words, *out]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert __main__.main(["run", "small", "-p", "n", "0", *out]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
