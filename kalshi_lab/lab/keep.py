@@ -17,6 +17,7 @@ from kalshi_lab.kalshi.params import filtered
 from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
+from kalshi_lab.research.news.imported import import_news
 from kalshi_lab.research.thesis.imported import import_theses
 from kalshi_lab.store import archive as archives
 from kalshi_lab.store import export as exports
@@ -128,13 +129,18 @@ class AsyncKeep(Verbs):
         """Bring a file into the store: what `archive` wrote, or the SQLite database or theses.json of the tool before this library.
 
         An archive goes into an empty store alone (`kl.Lab(home=...)`), whole or not at all, once every hash in it is checked. The
-        database goes into any: what is held already stays as it is, every row is kept whole in `table("imported")`, and a second
-        import adds nothing. A frame tells what became of the rows: table, into, received = stored + duplicate + quarantined.
-        Raises UsageError for any other file, StoreCorrupt for a damaged archive, StoreError for theses that cannot be read.
+        database goes into any: what is held already stays as it is, every row is kept whole in `table("imported")`, its news become
+        articles (`lab.news`), and a second import adds nothing. A frame tells what became of the rows: table, into, received = stored +
+        duplicate + quarantined. Raises UsageError for any other file, StoreCorrupt for a damaged archive, StoreError for theses that
+        cannot be read.
         """
         if Path(path).suffix == ".json":
             return await import_theses(self.store, Path(path))
-        return await imports.import_file(self.store, Path(path), self.clock.now())
+        now = self.clock.now()
+        told = await imports.import_file(self.store, Path(path), now)
+        if "news_articles" not in told["table"]:
+            return told
+        return told.vstack((await import_news(self.store, now)).cast(told.schema))
 
     def record(
         self,

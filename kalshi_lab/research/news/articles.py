@@ -88,7 +88,7 @@ def keep(connection: Connection, pages: Sequence[Page], request_id: str, now: da
             continue
         keys.add(page.key)
         row = _row(page, request_id, now)
-        row["story"] = _story(row, stories)
+        row["story"] = story(row, stories)
         stories[headline(page.title), page.key] = {**row, "time": row["published"] or now}
         made.append(row)
     writes.insert(connection, "articles", pl.DataFrame(made, schema=ARTICLE))
@@ -103,7 +103,7 @@ def _row(page: Page, request_id: str, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _story(row: dict[str, Any], known: dict[tuple[str, str], dict[str, Any]]) -> str:
+def story(row: dict[str, Any], known: dict[tuple[str, str], dict[str, Any]]) -> str:
     """The first copy of the same story within three days, by its headline without the outlet's name; else the article itself."""
     line, time = headline(row["title"]), row["published"] or row["first_seen"]
     for (other, _), kept in known.items():
