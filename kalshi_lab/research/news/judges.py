@@ -94,7 +94,11 @@ class ByWords:
 
 
 class ByExa:
-    """By Exa: a search with a schema, 0.007 dollars for each judgement, from whatever `exa` is paid."""
+    """By Exa: a search with a schema, 0.007 dollars for each judgement, from whatever `exa` is paid.
+
+    How often it is right is not known: the simulated Exa fills in a number from its own world, whatever the passage says, so measuring it
+    there would measure the simulation, and the real one has not been asked.
+    """
 
     method = "exa"
 
