@@ -200,8 +200,9 @@ class Looks:
             return
         for ticker in left:
             one: dict[str, Any] = {"ticker": ticker, "subaccount": look.place.asked}
-            if not await look.read(ticker, kalshi.portfolio.positions(**one, settled="settled"), settled=True):
-                await look.read(ticker + " historical", kalshi.historical.positions(**one), settled=True)
+            live, archived = ticker, f"{ticker} historical"
+            if not await look.read(live, kalshi.portfolio.positions(**one, settled="settled"), settled=True):
+                await look.read(archived, kalshi.historical.positions(**one), settled=True)
 
     def _keep(self, connection: Connection, run_id: str, look: Look, *, end: bool) -> list[writes.Page]:
         """Write what changed since the last look, and the look."""
