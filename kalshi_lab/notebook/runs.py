@@ -58,15 +58,16 @@ class NotebookRun:
 
 
 def run_notebook(
-    name: str,
+    notebook: str,
     parameters: Mapping[str, Any] | None = None,
+    /,
     *,
     out: str | Path,
     html: bool = False,
     progress: bool = True,
     **named_parameters: Any,
 ) -> NotebookRun:
-    """Run one of the library's notebooks in a fresh kernel and keep it as `out/<name>.ipynb`; with `html`, a page beside it.
+    """Run one of the library's notebooks in a fresh kernel and keep it as `out/<notebook>.ipynb`; with `html`, a page beside it.
 
     Parameters come as a mapping, as keywords, or both; which there are stands in the notebook's first cell. It blocks, also inside
     a running kernel; `await asyncio.to_thread(kl.run_notebook, ...)` does not. A page holds words, tables and pictures, runs no
@@ -77,7 +78,7 @@ def run_notebook(
     if twice:
         raise UsageError(f"{', '.join(twice)} given twice", hint="Once, in the mapping or as a keyword")
     began = time.monotonic()
-    path = run(name, Path(out), {**(parameters or {}), **named_parameters}, progress=progress)
+    path = run(notebook, Path(out), {**(parameters or {}), **named_parameters}, progress=progress)
     cells = json.loads(path.read_text("utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     printed = ["".join(one["text"]) for one in outputs if one.get("name") == "stdout"]

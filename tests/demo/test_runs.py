@@ -124,13 +124,13 @@ def test_a_run_stays_in_its_folder(shelf: Path) -> None:
 
 def test_a_run_tells_its_conclusion_also_where_a_loop_runs(shelf: Path) -> None:
     """As in a notebook's kernel: parameters arrive, the text printed last is the conclusion, its markup is escaped."""
-    notebook(shelf / "small.ipynb", TYPES, "print('first')", "print('<b>', n + 1, rate, also, '</b>')")
+    notebook(shelf / "small.ipynb", TYPES, "print('first')", "print('<b>', n + 1, rate, also, name, '</b>')")
 
     async def inside() -> kl.NotebookRun:
-        return kl.run_notebook("small", {"n": 4}, rate=2, also=["x"], out=shelf / "out", progress=False)
+        return kl.run_notebook("small", {"n": 4}, rate=2, also=["x"], name="y", out=shelf / "out", progress=False)
 
     ran = asyncio.run(inside())
-    assert ran.conclusion == "<b> 5 2 ['x'] </b>"
+    assert ran.conclusion == "<b> 5 2 ['x'] y </b>"
     assert ran.path == shelf / "out" / "small.ipynb"
     assert ran.seconds > 0
     assert "&lt;b&gt; 5 2" in ran._repr_html_()
