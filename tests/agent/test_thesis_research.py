@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 START = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
 
+pytestmark = pytest.mark.long  # a whole agent for each
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
     world: dict[str, Any] = {"markets": 600, "clock": "frozen", "start": START}

@@ -176,6 +176,7 @@ def test_the_order_of_rows_changes_no_digit(rows: list[tuple[Decimal, bool, str,
     same(calibration(made(rows), **options), calibration(made(shuffled), **options))
 
 
+@pytest.mark.long
 @FEW
 @given(ROWS)
 def test_a_weight_of_three_is_three_rows(rows: list[tuple[Decimal, bool, str, int]]) -> None:
@@ -189,6 +190,7 @@ def test_a_weight_of_three_is_three_rows(rows: list[tuple[Decimal, bool, str, in
     assert_frame_equal(weighted.scores.drop("n", "impossible"), copied.scores.drop("n", "impossible"), abs_tol=1e-12)
 
 
+@pytest.mark.long
 @FEW
 @given(ROWS, st.integers(1, 12))
 def test_the_parts_add_up_for_every_group(rows: list[tuple[Decimal, bool, str, int]], bins: int) -> None:
