@@ -27,17 +27,20 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=110,
+        timeout=280,
     )
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_mypy_infers_what_users_expect() -> None:
     """mypy --strict agrees with every line of the file, and every mistake in it is one."""
     done = run("mypy", "--strict", FILE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
 def test_mypy_would_say_so(tmp_path: Path) -> None:
     """A wrong expectation fails: the check above is no formality."""
     wrong = tmp_path / "wrong.py"
@@ -50,6 +53,7 @@ def test_mypy_would_say_so(tmp_path: Path) -> None:
     assert "[assignment]" in done.stdout
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(find_spec("pyright") is None, reason="pyright is not installed")
 def test_pyright_infers_what_users_expect() -> None:
     """pyright in strict mode agrees, where its engine is on this machine."""
