@@ -41,6 +41,12 @@ def contracts(value: str | int | Decimal) -> Decimal:
     return _exact(value, _COUNTS, "contracts", COUNT_SCALE)
 
 
+def plain(value: Decimal) -> str:
+    """An amount with the digits that it needs, two decimals at least, thousands apart: 1,234.50 for Decimal("1234.500000")."""
+    whole, _, part = f"{value:,f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
+
+
 def units(value: int | None, decimals: int) -> Decimal | None:
     """The exact amount that whole units of so many decimals are: 2 for cents, 4 for 1/10,000 dollar. Unknown stays unknown."""
     return None if value is None else Decimal(value).scaleb(-decimals)

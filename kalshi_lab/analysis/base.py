@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from kalshi_lab import markup
+from kalshi_lab import markup, money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,6 @@ class Result(ABC):
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, Decimal):  # all of its digits, but no zeros behind the cents
-        whole, _, part = f"{value:,f}".partition(".")
-        return f"{whole}.{part.rstrip('0'):0<2}" if part else whole
+    if isinstance(value, Decimal):
+        return money.plain(value)
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kalshi_lab import markup
+from kalshi_lab import markup, money
 from kalshi_lab.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -81,12 +81,8 @@ def explained(ledger: Ledger, ticker: str) -> Explanation:
 
 
 def plain(value: Decimal | None) -> str:
-    """A decimal with the digits that it needs, two at least."""
-    if value is None:
-        return "unknown"
-    text = f"{value:f}"
-    whole, _, part = text.partition(".")
-    return f"{whole}.{part.rstrip('0'):0<2}"
+    """An amount in plain digits, or that it is not known."""
+    return "unknown" if value is None else money.plain(value)
 
 
 def _closed(row: dict[str, Any]) -> str:

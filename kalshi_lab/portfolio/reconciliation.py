@@ -69,13 +69,14 @@ def reconcile(
     need("positions", positions, ("ticker", "position", "looked_at"))
     looks = positions.filter(pl.col("position").is_not_null()).with_columns(pl.col("subaccount_number").fill_null(0))
     looks = looks.sort("looked_at").unique(PLACE, keep="last", maintain_order=True)
-    ours = ledger(
-        _before(fills, "created_time", looks), _paid(settlements, looks), positions=_told(looks), method="average"
-    )
+    told = looks.select(*PLACE, "position", time="looked_at")
+    done, paid = _before(fills, "created_time", looks), _before(settlements, "settled_time", looks)
+    ours = ledger(done, paid, positions=told, method="average")
     rows = [*_markets(ours, looks)]
     if balance is not None and not balance.is_empty():
-        cash = _cash(fills, settlements, balance, deposits, withdrawals)
-        rows += [_row("cash", *cash, _cash_reason(cash[0] - cash[1], orders))]
+        made, said, unknown = _cash(fills, settlements, balance, deposits, withdrawals)
+        reason = LOST if unknown and made != said else _cash_reason(made - said, orders)
+        rows += [_row("cash", made, said, reason)]
     table = pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort(
         "ticker", "subaccount_number", "figure", nulls_last=True
     )
@@ -94,14 +95,6 @@ def _before(rows: pl.DataFrame, time: str, looks: pl.DataFrame) -> pl.DataFrame:
     keyed = rows.with_columns(pl.col("subaccount_number").fill_null(0)) if "subaccount_number" in rows.columns else rows
     on = [name for name in PLACE if name in keyed.columns]
     return keyed.join(looks.select(*on, "looked_at").unique(on), on=on).filter(pl.col(time) <= pl.col("looked_at"))
-
-
-def _paid(settlements: pl.DataFrame, looks: pl.DataFrame) -> pl.DataFrame:
-    return _before(settlements, "settled_time", looks)
-
-
-def _told(looks: pl.DataFrame) -> pl.DataFrame:
-    return looks.select(*PLACE, "position", time="looked_at")
 
 
 def _row(figure: str, ours: Any, theirs: Any, reason: str, place: tuple[Any, Any] = (None, None)) -> tuple[Any, ...]:
@@ -137,8 +130,8 @@ def _reason(figure: str, ours: Any, theirs: Any, row: dict[str, Any]) -> str:
 
 def _cash(
     fills: pl.DataFrame, settlements: pl.DataFrame, balance: pl.DataFrame, deposits: pl.DataFrame | None, withdrawals: pl.DataFrame | None
-) -> tuple[Any, Any]:  # fmt: skip
-    """Cash as the records explain it, and as the exchange said it, at the last look."""
+) -> tuple[Any, Any, bool]:  # fmt: skip
+    """Cash as the records explain it, as the exchange said it at the last look, and whether profit or fees are partly unknown."""
     last = balance.sort("looked_at").tail(1)
     time, said = last["looked_at"][0], last["balance"][0]
     done = ledger(fills.filter(pl.col("created_time") <= time), settlements.filter(pl.col("settled_time") <= time))
@@ -150,7 +143,8 @@ def _cash(
             )
             cents = sign * int(applied["amount_cents"].sum()) - int(applied["fee_cents"].sum())
             made += Decimal(cents).scaleb(-2)
-    return made, said
+    unknown = bool(total(done.table["unknown"]) or done.table["fees"].null_count())
+    return made, said, unknown
 
 
 def _cash_reason(difference: Any, orders: pl.DataFrame | None) -> str:
