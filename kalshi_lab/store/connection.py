@@ -66,15 +66,6 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> p
     return made.with_columns(zoned.dt.convert_time_zone("UTC")) if made.select(zoned).width else made
 
 
-def settle(connection: Connection, *, locked: bool) -> None:
-    """Times in UTC; and nothing can be set any more, where another reader of the process has not seen to both already."""
-    if not locked:
-        connection.execute("SET TimeZone = 'UTC'")
-        return
-    with suppress(duckdb.InvalidInputException):
-        connection.execute("SET GLOBAL TimeZone = 'UTC'; SET lock_configuration = true")
-
-
 @contextmanager
 def told(sql: str = "") -> Iterator[None]:
     """DuckDB's errors as ours."""

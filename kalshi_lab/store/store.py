@@ -21,8 +21,9 @@ import duckdb
 
 from kalshi_lab.errors import DiskFull, StoreError, UsageError, unknown
 from kalshi_lab.store import select
-from kalshi_lab.store.connection import LOCKED, READ, WRITE, fetch, in_transaction, opening_error, settle, told
+from kalshi_lab.store.connection import LOCKED, READ, WRITE, fetch, in_transaction, opening_error, told
 from kalshi_lab.store.gate import WRITING, Job, forked, gate_of
+from kalshi_lab.store.instance import instance_of
 from kalshi_lab.store.journal import Journal
 from kalshi_lab.store.line import DUCKDB, Line, Patience
 from kalshi_lab.store.upkeep import Upkeep
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from kalshi_lab.store.connection import Config, Connection
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.instance import Instance
     from kalshi_lab.store.journal import Entry
 
 T = TypeVar("T")
@@ -70,6 +72,8 @@ class Store(Upkeep):
         self._ready = False
         self._pid = os.getpid()
         self._gate, self._line = gate_of(path), Line(path)
+        self._for_reading = instance_of(path, self._reader, writes=False)
+        self._for_writing = instance_of(path, WRITE, writes=True)
 
     @property
     def is_new(self) -> bool:
@@ -173,14 +177,14 @@ class Store(Upkeep):
     @contextmanager
     def _reading(self, job: Job) -> Iterator[Connection]:
         self._prepare(job)
-        with self._gate.enter(str(self._reader), job), self._open(job, self._reader) as connection:
+        with self._gate.enter(str(self._reader), job), self._open(job) as connection:
             yield connection
 
     @contextmanager
     def _writing(self, job: Job) -> Iterator[Connection]:
         self._prepare(job)
         self._check_room()
-        with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection:
+        with self._gate.enter(WRITING, job), self._open(job, writes=True) as connection:
             yield connection
 
     def _prepare(self, job: Job) -> None:
@@ -196,7 +200,7 @@ class Store(Upkeep):
 
                 backup(self, job, fresh_name(self.path, f"version-{version}.{os.getpid()}"))
             fresh = self.is_new
-            with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection, told():
+            with self._gate.enter(WRITING, job), self._open(job, writes=True) as connection, told():
                 if fresh:
                     self.path.chmod(0o600)  # DuckDB leaves it to the umask
                 in_transaction(connection, partial(create, reached=self.reached), self.reached)
@@ -206,7 +210,7 @@ class Store(Upkeep):
         """The version that the file has, 0 where there is none. Raises StoreError for a later one than this library knows."""
         if self.is_new:
             return 0
-        with self._gate.enter(str(self._reader), job), self._open(job, self._reader) as connection, told():
+        with self._gate.enter(str(self._reader), job), self._open(job) as connection, told():
             version, library = known(connection)
         if version > len(SCHEMAS):
             raise too_new(self.path, version, library)
@@ -222,30 +226,29 @@ class Store(Upkeep):
             raise DiskFull(said, hint="Free some space; nothing was written, and what was kept before is safe")
 
     @contextmanager
-    def _open(self, job: Job, config: Config) -> Iterator[Connection]:
+    def _open(self, job: Job, *, writes: bool = False) -> Iterator[Connection]:
         patience = Patience(job, self._wait)
-        with self._line.turn(patience, shared=config is not WRITE) as turn:
-            connection = self._connect(patience, config)
+        instance = self._for_writing if writes else self._for_reading
+        with self._line.turn(patience, shared=not writes) as turn:
+            connection, failed = self._connect(patience, instance), True
             try:
                 self._line.sign(turn)
                 job.holds(connection)
-                settle(connection, locked=config is not WRITE)
                 yield connection
+                failed = False
             finally:
                 job.holds(None)
                 with told():
-                    connection.close()
+                    instance.leave(connection, failed=failed)
 
-    def _connect(self, patience: Patience, config: Config) -> Connection:
+    def _connect(self, patience: Patience, instance: Instance) -> Connection:
         """Open the file, and once more where another took its name meanwhile, as a vacuum or a restore does."""
         while True:
             before = self._identity()
-            connection = self._patiently(
-                patience, lambda: duckdb.connect(str(self.path), read_only=config is not WRITE, config=config)
-            )
+            connection = self._patiently(patience, instance.enter)
             if before in {None, self._identity()}:
                 return connection
-            connection.close()
+            instance.leave(connection, failed=True)
 
     def _identity(self) -> int | None:
         """Which file has the name; looking at it does not open it."""
@@ -259,7 +262,7 @@ class Store(Upkeep):
 
     def checkpoint(self, job: Job) -> None:
         """Write what the log holds into the file."""
-        with self._gate.enter(WRITING, job), self._open(job, WRITE) as connection, told():
+        with self._gate.enter(WRITING, job), self._open(job, writes=True) as connection, told():
             connection.execute("CHECKPOINT")
 
     @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from kalshi_lab.errors import DiskFull, UsageError
 from kalshi_lab.store import Store, queries
 from kalshi_lab.store.connection import statement_error
+from kalshi_lab.store.instance import Instance
 from tests.safety import pages
 
 if TYPE_CHECKING:
@@ -206,18 +207,18 @@ def test_who_opened_the_old_file_opens_the_new_one(store: Store, monkeypatch: py
     pages.keep(store, 1)
     other = store.path.with_name("other.duckdb")
     other.write_bytes(store.path.read_bytes())
-    real: Any = duckdb.connect
+    real: Any = Instance.enter
     opened = []
 
-    def connect(*given: Any, **named: Any) -> Any:
-        made = real(*given, **named)
+    def enter(instance: Instance) -> Any:
+        made = real(instance)
         if not opened:
             other.replace(store.path)
         opened.append(made)
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(duckdb, "connect", connect)
+        patch.setattr(Instance, "enter", enter)
         pages.keep(store, 2)
     assert len(opened) == 2
     assert run(Store(store.path).read("SELECT count(*) FROM ledger")).item() == 2

@@ -21,7 +21,7 @@ from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.lab import session
 from kalshi_lab.models import Market
 from kalshi_lab.notebook import runs
-from kalshi_lab.store import connection, export, files, store
+from kalshi_lab.store import export, files, instance, store
 from kalshi_lab.store.store import Store
 from tests.cassettes.conftest import recorder
 from tests.cassettes.scrub import Scrubber, leaks
@@ -31,7 +31,6 @@ from tests.security.canary import ID, client, found, raised
 from tests.security.guards import Guard, attribute, refused, rewritten, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -236,13 +235,9 @@ def any_statement(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(duckdb, "extract_statements", lambda _sql: [one])
 
 
-def config(name: str, value: str) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setitem(connection.READ, name, value)
-
-
 GUARDS = [
     Guard("S7", "one SELECT", one_select_alone, any_statement),
-    Guard("S7", "no files by SQL", no_files_by_sql, config("enable_external_access", "true")),
+    Guard("S7", "no files by SQL", no_files_by_sql, attribute(instance, "CLOSED", "SELECT 1")),
     Guard("S8", "names of files", names_lead_nowhere, attribute(files, "_odd", lambda _: "")),
     Guard("S8", "series in paths", a_series_is_no_path, attribute(export, "TIDY", "(?s).*")),
     Guard("S8", "folders of runs", folders_have_no_braces, rewritten(runs, "run", '{"{", "}"} & set(str(out))', "False")),
