@@ -16,7 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kalshi_lab import charts
-    from kalshi_lab.alerts import above, below
+    from kalshi_lab.alerts import (
+        above,
+        arbitrage_appears,
+        below,
+        crosses,
+        data_stale,
+        edge_above,
+        evidence_against,
+        market_listed,
+        moves,
+        sentiment_shifts,
+        settles,
+        spread_above,
+        volume_above,
+        volume_rate_above,
+    )
+    from kalshi_lab.alerts.alarm import Alarm
+    from kalshi_lab.alerts.sinks import ToApprise, ToFile, ToNotebook
+    from kalshi_lab.alerts.watch import AsyncWatch, Watch
+    from kalshi_lab.alerts.webhook import ToWebhook
     from kalshi_lab.analysis.arbitrage import Arbitrage, arbitrage
     from kalshi_lab.analysis.bars import Bars, bars
     from kalshi_lab.analysis.calibration import calibration
@@ -107,7 +126,14 @@ if TYPE_CHECKING:
     __version__: str
 
 _PLACES = {
-    "alerts": ("above", "below"),
+    "alerts": (
+        "above", "arbitrage_appears", "below", "crosses", "data_stale", "edge_above", "evidence_against", "market_listed", "moves",
+        "sentiment_shifts", "settles", "spread_above", "volume_above", "volume_rate_above",
+    ),
+    "alerts.alarm": ("Alarm",),
+    "alerts.sinks": ("ToApprise", "ToFile", "ToNotebook"),
+    "alerts.watch": ("AsyncWatch", "Watch"),
+    "alerts.webhook": ("ToWebhook",),
     "analysis.arbitrage": ("Arbitrage", "arbitrage"),
     "analysis.bars": ("Bars", "bars"),
     "analysis.calibration": ("calibration",),
@@ -172,6 +198,7 @@ _PLACES = {
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Alarm",
     "Arbitrage",
     "AsyncCollector",
     "AsyncExa",
@@ -182,6 +209,7 @@ __all__ = [
     "AsyncReplay",
     "AsyncStore",
     "AsyncStream",
+    "AsyncWatch",
     "AuthFailed",
     "Backtest",
     "BadPayload",
@@ -270,6 +298,10 @@ __all__ = [
     "TimedOut",
     "Timeline",
     "Timing",
+    "ToApprise",
+    "ToFile",
+    "ToNotebook",
+    "ToWebhook",
     "TooLarge",
     "Trade",
     "TradingError",
@@ -279,9 +311,11 @@ __all__ = [
     "UsageError",
     "View",
     "VolumeProfile",
+    "Watch",
     "__version__",
     "above",
     "arbitrage",
+    "arbitrage_appears",
     "backtest",
     "bars",
     "below",
@@ -290,7 +324,11 @@ __all__ = [
     "charts",
     "compare",
     "correlation",
+    "crosses",
+    "data_stale",
     "edge",
+    "edge_above",
+    "evidence_against",
     "explain",
     "fee",
     "frame",
@@ -302,20 +340,27 @@ __all__ = [
     "ledger",
     "liquidity",
     "longshots",
+    "market_listed",
     "metrics",
     "movers",
+    "moves",
     "recalibrate",
     "returns",
     "run_here",
     "run_notebook",
     "safe_size",
     "scan",
+    "sentiment_shifts",
+    "settles",
     "size_effects",
     "slippage",
+    "spread_above",
     "spreads",
     "timeline",
     "timing",
+    "volume_above",
     "volume_profile",
+    "volume_rate_above",
     "why_not_tradeable",
 ]
 

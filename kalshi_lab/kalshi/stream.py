@@ -204,6 +204,14 @@ class AsyncStream(Lifeline):
             self._news.clear()
             await self._news.wait()
 
+    async def several(self) -> list[Item]:
+        """Everything that arrived and was not read, as in `items`, once there is something; empty when the stream is closed."""
+        first = await self._item()
+        found = [] if first is None else [first]
+        while (item := self._queue.take()) is not None:
+            found.append(item)
+        return found
+
     async def next(self, timeout: float | None = None) -> Message | Notice | None:  # noqa: ASYNC109 - the caller's patience
         """The next message or notice; None when the stream is closed, or nothing came for `timeout` seconds."""
         if self._task is None:

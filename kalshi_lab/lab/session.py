@@ -21,6 +21,7 @@ from kalshi_lab.exa.client import AsyncExa
 from kalshi_lab.exa.client import face as exa_face
 from kalshi_lab.kalshi.client import AsyncKalshi, face
 from kalshi_lab.lab.agent import Agents, AsyncAgents
+from kalshi_lab.lab.alerting import lent
 from kalshi_lab.lab.ask import Ask, AsyncAsk
 from kalshi_lab.lab.backtest import AsyncBacktests, Backtests
 from kalshi_lab.lab.keep import AsyncKeep, Keep
@@ -115,7 +116,7 @@ class AsyncLab(
         self.spending = Spending(self.store, self.clock, self.settings.run or uuid.uuid4().hex[:12])
         self.exa = _searching(self.settings, self.spending, exa_key, clock)
         self.news = AsyncNews(self.kalshi, self.exa, self.store, self.clock, spending=self.spending)
-        self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock)
+        self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock, lent=lent(self))
         self.portfolio = AsyncLabPortfolio(self.kalshi, self.store, self.clock)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
 
@@ -132,11 +133,12 @@ class AsyncLab(
         return Settings(**settings.model_dump(exclude={"allow_unsafe_host"}) | {"base_url": self._started.url})
 
     async def close(self) -> None:
-        """End the recordings and the collector, give back the connections, and stop the simulated exchange that this session started.
+        """End what goes on in the background, give back the connections, and stop the simulated exchange that this session started.
 
         Raises StoreError where what a recording still held could not be written.
         """
-        ended = await asyncio.gather(*(one.stop() for one in self._background), return_exceptions=True)
+        running = (self.alerts.stop(), *(one.stop() for one in self._background))
+        ended = await asyncio.gather(*running, return_exceptions=True)
         await self.kalshi.close()
         await self.exa.close()
         if self._started is not None:

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from kalshi_lab.store.store import Store
 
 NEWEST = {  # the column that says when a row's fact happened, else when it was kept
-    "alert_events": "time", "alerts": "created_at", "article_markets": "linked_at", "articles": "first_seen", "balances": "looked_at",
-    "book_changes": "time", "candlesticks": "end_time", "deposits": "created_ts", "events": "seen_at", "fills": "created_time",
-    "ledger": "time", "lifecycle": "time", "markets": "seen_at", "news_topics": "created_at", "order_attempts": "time",
-    "orders": "last_update_time", "paid_answers": "received_at", "paid_runs": "created_at", "position_looks": "looked_at",
-    "positions": "looked_at", "predictions": "time", "quarantine": "time", "quotes": "time", "results": "settlement_ts",
-    "sentiments": "judged_at", "series": "seen_at", "settlements": "settled_time", "shard_transfers": "created_ts", "snapshots": "time",
-    "spend": "time", "subaccount_transfers": "created_ts", "subaccounts": "seen_at", "theses": "time", "thesis_evidence": "first_seen",
-    "thesis_markets": "quoted_at", "ticks": "time", "trades": "created_time", "trading_days": "looked_at", "withdrawals": "created_ts",
+    "alert_deliveries": "time", "alert_events": "time", "alert_states": "seen_at", "alerts": "created_at", "article_markets": "linked_at",
+    "articles": "first_seen", "balances": "looked_at", "book_changes": "time", "candlesticks": "end_time", "deposits": "created_ts",
+    "events": "seen_at", "fills": "created_time", "ledger": "time", "lifecycle": "time", "markets": "seen_at", "news_topics": "created_at",
+    "order_attempts": "time", "orders": "last_update_time", "paid_answers": "received_at", "paid_runs": "created_at",
+    "position_looks": "looked_at", "positions": "looked_at", "predictions": "time", "quarantine": "time", "quotes": "time",
+    "results": "settlement_ts", "sentiments": "judged_at", "series": "seen_at", "settlements": "settled_time",
+    "shard_transfers": "created_ts", "snapshots": "time", "spend": "time", "subaccount_transfers": "created_ts", "subaccounts": "seen_at",
+    "theses": "time", "thesis_evidence": "first_seen", "thesis_markets": "quoted_at", "ticks": "time", "trades": "created_time",
+    "trading_days": "looked_at", "withdrawals": "created_ts",
 }  # fmt: skip
 STATUS = (
     "SELECT coalesce(status, '') AS status, count(*) AS markets FROM markets GROUP BY ALL ORDER BY markets DESC, status"

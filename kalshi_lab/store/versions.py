@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 TABLES = (
-    "alert_events", "alerts", "article_markets", "articles", "balances", "bodies", "book_changes", "candlesticks", "caps", "coverage",
-    "deposits", "events", "fills", "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics", "order_attempts", "orders",
-    "paid_answers", "paid_runs", "position_looks", "positions", "predictions", "pruned", "quarantine", "quotes", "recordings",
-    "results", "rounds", "sentiments", "series", "settlements", "shard_transfers", "snapshots", "spend", "subaccount_transfers",
-    "subaccounts", "theses", "thesis_evidence", "thesis_markets", "ticks", "trades", "trading_days", "withdrawals",
+    "alert_deliveries", "alert_events", "alert_states", "alerts", "article_markets", "articles", "balances", "bodies", "book_changes",
+    "candlesticks", "caps", "coverage", "deposits", "events", "fills", "gaps", "imported", "ledger", "lifecycle", "markets", "news_topics",
+    "order_attempts", "orders", "paid_answers", "paid_runs", "position_looks", "positions", "predictions", "pruned", "quarantine",
+    "quotes", "recordings", "results", "rounds", "sentiments", "series", "settlements", "shard_transfers", "snapshots", "spend",
+    "subaccount_transfers", "subaccounts", "theses", "thesis_evidence", "thesis_markets", "ticks", "trades", "trading_days", "withdrawals",
 )  # fmt: skip
 SCHEMAS = (
     "schema.sql",
@@ -35,6 +35,7 @@ SCHEMAS = (
     "predictions.sql",
     "portfolio.sql",
     "trading.sql",
+    "alerting.sql",
 )  # version by version; a file once released is not changed any more
 
 

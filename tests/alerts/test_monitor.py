@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from kalshi_lab.alerts import above, below
-from kalshi_lab.alerts.monitor import _arm
+from kalshi_lab.alerts.kept import arm
 from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.portal import PORTAL
 from tests.research.desk import Desk
@@ -137,7 +137,7 @@ def test_only_what_is_needed_is_asked(desk: Desk, exchange: Exchange) -> None:
 
     conditions = [*(above(name, 0.9) for name in names), below(names[0], 0.1), above(names[-1], 0.5)]
     now = desk.clock.now()
-    PORTAL.call(desk.store.write(lambda connection: [_arm(connection, each, "", now) for each in conditions]))
+    PORTAL.call(desk.store.write(lambda connection: [arm(connection, each, "", now) for each in conditions]))
     assert desk.alerts.check().get_column("ticker").to_list() == [names[-1]]
     asked = exchange.asked("/markets")
     assert [len(query["tickers"].split(",")) for query in asked] == [100, 100, 30]

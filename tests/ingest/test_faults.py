@@ -206,7 +206,7 @@ def test_no_transaction_is_open_while_the_exchange_is_slow(
         start = time.monotonic()
         other._call(
             other._twin.store.write(
-                lambda c: c.execute("INSERT INTO alert_events VALUES ('a', now(), 'w', 't', 0, 1, 'm')")
+                lambda c: c.execute("INSERT INTO alert_events VALUES ('a', now(), 'w', 't', 0, 1, 'm', 'a:1')")
             )
         )
         longest = max(longest, time.monotonic() - start)
