@@ -7,6 +7,7 @@ all its markets are. An alert about a pattern does all that for each market by i
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.alerts.seen import Fact
 
+log = logging.getLogger(__name__)
 ARMED, WAITING, FIRED, ENDED, REMOVED = "armed", "waiting", "fired", "ended", "removed"
 NO_TICKER = ""
 EXPIRED = "its time is over"
@@ -146,6 +148,7 @@ class Engine:
     def __init__(self) -> None:
         self.quotes: dict[str, Quoted] = {}
         self.facts: dict[Fact, Any] = {}
+        self.problems: dict[str, Exception] = {}
         self.alerts: dict[str, Alert] = {}
         self._states: dict[Key, State] = {}
         self._changes: dict[Key, Change] = {}
@@ -154,7 +157,7 @@ class Engine:
     def load(self, alerts: Iterable[Alert], states: Mapping[Key, State]) -> None:
         """Take the alerts and their states as they are kept; what was not handed out is forgotten."""
         self.alerts = {one.alert_id: one for one in alerts}
-        self._states, self._changes, self._about = dict(states), {}, {}
+        self._states, self._changes, self._about, self.problems = dict(states), {}, {}, {}
         self.facts = {fact: known for fact, known in self.facts.items() if fact in self.needed}
 
     @property
@@ -216,6 +219,15 @@ class Engine:
         found, self._changes = list(self._changes.values()), {}
         return found
 
+    def give_back(self, changes: Iterable[Change]) -> None:
+        """These could not be kept: they are handed out again, before what came since."""
+        for one in changes:
+            key = (one.alert.alert_id, one.ticker)
+            newer = self._changes.get(key)
+            self._changes[key] = (
+                one if newer is None else replace(newer, before=one.before, events=[*one.events, *newer.events])
+            )
+
     @property
     def happened(self) -> bool:
         """Whether there is a change that somebody waits for."""
@@ -239,7 +251,13 @@ class Engine:
         before = known or State()
         if before.over or (ticker and self.state(alert.alert_id).over):
             return
-        after, happened = step(about, before, seen)
+        try:
+            after, happened = step(about, before, seen)
+        except Exception as error:  # one condition's fault must not silence the others
+            if str(self.problems.get(alert.alert_id)) != str(error):
+                log.exception("alert %s could not be judged", alert.alert_id)
+            self.problems[alert.alert_id] = error
+            return
         if after == before and happened is None and (known is not None or not ticker):
             return  # a market of a pattern is remembered from its first look on, to be looked for when it leaves the listing
         self._states[key] = after

@@ -13,7 +13,19 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.alerts.alarm import Alarm
 from kalshi_lab.alerts.conditions import Condition, from_text
-from kalshi_lab.alerts.engine import ARMED, FIRED, NO_TICKER, REMOVED, WAITING, Alert, Change, Happening, Key, State
+from kalshi_lab.alerts.engine import (
+    ARMED,
+    FIRED,
+    NO_TICKER,
+    REMOVED,
+    WAITING,
+    Alert,
+    Change,
+    Engine,
+    Happening,
+    Key,
+    State,
+)
 from kalshi_lab.errors import UsageError, unknown
 from kalshi_lab.store import writes
 from kalshi_lab.store.arrow import Arrow
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from kalshi_lab.alerts.seen import Quoted
     from kalshi_lab.store.connection import Connection
 
+PROBLEM = ""  # no market has this name
 log = logging.getLogger(__name__)
 TEXTS = pl.List(pl.String)
 ALERT: dict[str, Any] = {
@@ -48,6 +61,9 @@ DELIVERY: dict[str, Any] = {
 ALL = "SELECT * FROM alerts WHERE state <> 'removed' ORDER BY created_at, length(alert_id), alert_id"
 LIVE = "SELECT * FROM alerts WHERE state = 'armed' ORDER BY created_at, length(alert_id), alert_id"
 STATES = "SELECT states.* FROM alert_states AS states JOIN alerts USING (alert_id) WHERE alerts.state = 'armed'"
+STAND = "SELECT alert_id, ticker, state, fired FROM alert_states WHERE alert_id IN (SELECT unnest($1::VARCHAR[]))"
+SAME = "SELECT * FROM alerts WHERE state = 'armed' AND condition = $1"
+ARMED_IDS = "SELECT alert_id FROM alerts WHERE state = 'armed'"
 EVENTS = """
 SELECT events.*, alerts.label, alerts.condition FROM alert_events AS events JOIN alerts USING (alert_id)
 ORDER BY events.time, length(alert_id), alert_id, length(event_id), event_id
@@ -78,18 +94,33 @@ def arm(
     expires_at: datetime | None = None,
     to: Sequence[str] = (),
 ) -> str:
-    """Arm an alert; one that is armed with the same condition keeps its id and everything else."""
-    same = "SELECT alert_id FROM alerts WHERE state = 'armed' AND condition = $1"
-    for row in writes.rows(connection, same, [condition.text]):
-        return str(row["alert_id"])
+    """Arm an alert; one that is armed with the same condition keeps its id, and must not be wanted with other options."""
+    wanted = (repeat, round(cooldown.total_seconds()), hysteresis, expires_at, list(to))
+    for row in writes.rows(connection, SAME, [condition.text]):
+        return _the_same(row, wanted)
     number = writes.rows(connection, "SELECT count(*) AS n FROM alerts")[0]["n"] + 1
     watched = [*condition.tickers, *([condition.pattern] if condition.pattern else [])]
     values = (
-        f"a{number}", condition.kind, watched, condition.text, label, ARMED, now, repeat, round(cooldown.total_seconds()), hysteresis,
-        expires_at, list(to),
+        f"a{number}", condition.kind, watched, condition.text, label, ARMED, now, *wanted,
     )  # fmt: skip
     writes.insert(connection, "alerts", pl.DataFrame([dict(zip(ALERT, values, strict=True))], schema=ALERT))
     return f"a{number}"
+
+
+def _the_same(row: Mapping[str, Any], wanted: tuple[Any, ...]) -> str:
+    """The id of an alert that is armed already, if everything about it is as wanted."""
+    alert_id = str(row["alert_id"])
+    stands = (
+        bool(row["repeat"]),
+        row["cooldown"] or 0,
+        row["hysteresis"] or 0,
+        row["expires_at"],
+        list(row["sinks"] or ()),
+    )
+    if any(wanted) and stands != wanted:
+        said = f"{alert_id} waits for the same already, with other options"
+        raise UsageError(said, hint=f"lab.alerts.remove({alert_id!r}) first, or leave the options away")
+    return alert_id
 
 
 def remove(connection: Connection, alert_id: str) -> None:
@@ -106,14 +137,20 @@ def keep(
     now: datetime,
     sinks: Sequence[str] = (),
     looks: Mapping[str, str] | None = None,
-) -> list[Alarm]:
-    """Write what came of alerts that are armed still and stand where they stood: another process may have been first. What happened.
+) -> tuple[list[Alarm], bool]:
+    """Write what came of alerts that are armed still and stand where they stood: another process may have been first.
+
+    What happened, and whether everything was written.
 
     `looks`: what was seen of the markets of each alert that was looked at, as JSON. `sinks`: where every event is told that names none.
     """
-    armed = {row["alert_id"] for row in writes.rows(connection, LIVE)}
-    stand = {(row["alert_id"], row["ticker"]): _state(row) for row in writes.rows(connection, STATES)}
-    mine = [one for one in changes if one.alert.alert_id in armed and _unchanged(one, stand)]
+    wanted = list(changes)
+    armed = {row["alert_id"] for row in writes.rows(connection, ARMED_IDS)}
+    ids = sorted({one.alert.alert_id for one in wanted})
+    stand = {
+        (one["alert_id"], one["ticker"]): (one["state"], one["fired"]) for one in writes.rows(connection, STAND, [ids])
+    }
+    mine = [one for one in wanted if one.alert.alert_id in armed and _unchanged(one, stand)]
     _states(connection, mine, now)
     _looked(connection, mine, armed, now, looks or {})
     happened = [(one.alert, event) for one in mine for event in one.events]
@@ -127,7 +164,7 @@ def keep(
         for sink in (alert.to or sinks)
     ]
     writes.insert(connection, "alert_deliveries", pl.DataFrame(pending, schema=DELIVERY))
-    return alarms
+    return alarms, len(mine) == len(wanted)
 
 
 def known(text: str) -> Condition | None:
@@ -144,9 +181,15 @@ def words(text: str) -> str:
     return str(known(text) or text)
 
 
-def look(condition: Condition, quotes: Mapping[str, Quoted]) -> str:
-    """What is seen of the markets of a condition, as JSON."""
-    return json.dumps({ticker: _seen(quotes.get(ticker)) for ticker in condition.tickers})
+def looks(engine: Engine) -> dict[str, str]:
+    """What is seen of the markets of each alert, and what is wrong with it, as JSON."""
+    found: dict[str, str] = {}
+    for name, alert in engine.alerts.items():
+        seen: dict[str, Any] = {ticker: _seen(engine.quotes.get(ticker)) for ticker in alert.condition.tickers}
+        if name in engine.problems:
+            seen[PROBLEM] = {"problem": f"{type(engine.problems[name]).__name__}: {engine.problems[name]}"[:200]}
+        found[name] = json.dumps(seen)
+    return found
 
 
 def note(row: Mapping[str, Any]) -> str:
@@ -156,7 +199,7 @@ def note(row: Mapping[str, Any]) -> str:
     if known(row["condition"]) is None:
         return "this version cannot read the condition"
     seen = json.loads(row["last_look"] or "{}")
-    return "; ".join(f"{ticker} {why}" for ticker, one in seen.items() if (why := _undecided(one)))
+    return "; ".join(f"{ticker} {why}".strip() for ticker, one in seen.items() if (why := _undecided(one)))
 
 
 def _alert(row: Mapping[str, Any], condition: Condition) -> Alert:
@@ -171,10 +214,10 @@ def _state(row: Mapping[str, Any]) -> State:
     return State(row["state"], row["fired"], row["fired_at"], None if past is None else json.loads(past))
 
 
-def _unchanged(change: Change, stand: Mapping[Key, State]) -> bool:
+def _unchanged(change: Change, stand: Mapping[Key, tuple[str, int]]) -> bool:
     """Whether nobody else moved it on since it was read; what its condition remembers may differ."""
-    now = stand.get((change.alert.alert_id, change.ticker)) or State()
-    return (now.state, now.fired) == (change.before.state, change.before.fired)
+    now = stand.get((change.alert.alert_id, change.ticker)) or (ARMED, 0)
+    return now == (change.before.state, change.before.fired)
 
 
 def _states(connection: Connection, changes: Sequence[Change], now: datetime) -> None:
@@ -234,7 +277,9 @@ def _seen(market: Quoted | None) -> dict[str, Any] | None:
 def _undecided(seen: Mapping[str, Any] | None) -> str:
     if seen is None:
         return "is not listed by the exchange"
+    if "problem" in seen:
+        return str(seen["problem"])
     return "" if seen["priced"] else "is not quoted on both sides"
 
 
-__all__ = ["ALL", "EVENTS", "FIRED", "arm", "keep", "known", "look", "note", "read", "remove", "words"]
+__all__ = ["ALL", "EVENTS", "FIRED", "arm", "keep", "known", "looks", "note", "read", "remove", "words"]

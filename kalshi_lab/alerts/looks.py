@@ -9,7 +9,7 @@ from kalshi_lab.alerts.conditions import matches
 from kalshi_lab.kalshi.markets import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Callable, Container, Iterable
     from datetime import datetime
 
     from kalshi_lab.alerts.engine import Engine
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 
 async def look_around(
-    engine: Engine, kalshi: AsyncKalshi, facts: Facts, clock: Clock, *, live: Container[str] = ()
+    engine: Engine, kalshi: AsyncKalshi, facts: Facts, clock: Clock, *, live: Callable[[], Container[str]] = tuple
 ) -> datetime:
-    """Let the engine see everything as it is now; when that was. Of a `live` market only what its book does not say is taken."""
+    """Let the engine see everything as it is now; when that was. Of a market that is `live` by then its book says the prices."""
     listed = await _of_patterns(engine.patterns, kalshi)
     named = sorted((set(engine.tickers) | engine.watched()) - listed.keys())
     found = listed | await markets(kalshi, named)
     engine.facts = await facts.known(engine.needed, clock.now()) if engine.needed else {}
-    now = clock.now()
+    now, books = clock.now(), live()
     for market in found.values():
-        engine.see(_with_book(engine, market) if market.ticker in live else market, now)
+        engine.see(_with_book(engine, market) if market.ticker in books else market, now)
     engine.look(now)
     return now
 

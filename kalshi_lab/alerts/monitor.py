@@ -11,7 +11,7 @@ from kalshi_lab import frames
 from kalshi_lab.alerts import kept
 from kalshi_lab.alerts.conditions import Condition, amount
 from kalshi_lab.alerts.deliveries import Deliveries
-from kalshi_lab.alerts.engine import FIRED, Engine
+from kalshi_lab.alerts.engine import FIRED, NO_TICKER, Engine
 from kalshi_lab.alerts.facts import Facts
 from kalshi_lab.alerts.looks import look_around
 from kalshi_lab.alerts.past import fired_before
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.client import AsyncKalshi
     from kalshi_lab.store import Store
 
+FROM_NOW = frozenset({"listed", "evidence"})  # facts of which only what comes after is news
 TICKERS = pl.List(pl.String)
 HISTORY: dict[str, Any] = {
     "alert_id": pl.String, "label": pl.String, "condition": pl.String, "time": frames.TIME, "what": pl.String, "ticker": pl.String,
@@ -69,7 +70,7 @@ class AsyncAlerts:
         hysteresis: Price = 0,
         expires: When | None = None,
     ) -> str:
-        """Arm an alert and return its id; a condition that is armed already keeps its id and everything else.
+        """Arm an alert and return its id; a condition that is armed already keeps its id, and must not be wanted with other options.
 
         to: names of sinks, empty for all that `send_to` was given. repeat: armed again once the condition has ceased to hold, with a
         hysteresis by so many dollars, and firing again no sooner than cooldown ("15m") after the last time. expires: when it ends by
@@ -88,9 +89,25 @@ class AsyncAlerts:
             "cooldown": span(cooldown, what="cooldown"),
             "hysteresis": _margin(hysteresis),
         }
-        return await self._store.write(
+        alert_id = await self._store.write(
             lambda connection: kept.arm(connection, condition, label, now, expires_at=until, to=names, **again)
         )
+        await self._begin(alert_id, condition)
+        return alert_id
+
+    async def _begin(self, alert_id: str, condition: Condition) -> None:
+        """What is news is news from now on: what there is already is remembered before the first check."""
+        engine, now = Engine(), self._clock.now()
+        alerts, states = (
+            await self._store.look(kept.read) if any(fact[0] in FROM_NOW for fact in condition.facts) else ([], {})
+        )
+        mine = [one for one in alerts if one.alert_id == alert_id and (alert_id, NO_TICKER) not in states]
+        if mine:
+            engine.load(mine, {})
+            engine.facts = await self._facts.known({fact for fact in condition.facts if fact[0] in FROM_NOW}, now)
+            engine.look(now)
+            changes = [one for one in engine.changes() if not one.events]
+            await self._store.write(lambda connection: kept.keep(connection, changes, now))
 
     async def check(self) -> pl.DataFrame:
         """Look at what the armed alerts need and return those that fired now; each fires once.
@@ -105,9 +122,8 @@ class AsyncAlerts:
         if not engine.alerts:
             return frames.floats(pl.DataFrame(schema=HISTORY))
         now = await look_around(engine, self._kalshi, self._facts, self._clock)
-        changes, sinks = engine.changes(), self._deliveries.names
-        looks = {one.alert_id: kept.look(one.condition, engine.quotes) for one in engine.alerts.values()}
-        alarms = await self._store.write(lambda connection: kept.keep(connection, changes, now, sinks, looks))
+        changes, sinks, looks = engine.changes(), self._deliveries.names, kept.looks(engine)
+        alarms, _ = await self._store.write(lambda connection: kept.keep(connection, changes, now, sinks, looks))
         self._deliveries.notify(alarms)
         return await self._history({alarm.event_id for alarm in alarms if alarm.what == FIRED})
 

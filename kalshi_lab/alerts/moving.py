@@ -179,7 +179,7 @@ class EdgeAbove(OfMarket):
         return frozenset({("probability", self.thesis)} if self.thesis else ())
 
     def of(self, market: Quoted, seen: Seen, past: Past) -> Judged:
-        """max(probability - ask, bid - probability) against the edge, on a real quote."""
+        """The larger of probability - ask and bid - probability against the edge, on a real quote."""
         held = self.probability
         if self.thesis is not None:
             held = seen.facts.get(("probability", self.thesis), {}).get(self.ticker)

@@ -40,7 +40,7 @@ async def fired_before(
     hysteresis: Decimal,
 ) -> pl.DataFrame:
     """A row for each time; see `AsyncAlerts.backtest`."""
-    if condition.facts or not (condition.tickers or condition.pattern):
+    if condition.facts or condition.lasting or not (condition.tickers or condition.pattern):
         raise UsageError(
             f"{condition}: the store's quotes do not decide it",
             hint="Backtests are for conditions on quotes and volume",

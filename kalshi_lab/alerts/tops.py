@@ -47,10 +47,8 @@ class Tops:
     def take(self, item: Item, known: Mapping[str, Quoted]) -> Iterator[Quote]:
         """The quotes that a message changes; where some are missing, books are stale, and change nothing until they are whole."""
         if not isinstance(item, Frame):
-            if isinstance(item, Disconnected | Missed) or (isinstance(item, Gap) and item.channel == CHANNEL):
-                for book in self._books.values():
-                    book.mark_stale("messages are missing")
-                self._last.clear()
+            if isinstance(item, Disconnected | Missed) or (isinstance(item, Gap) and item.channel in {CHANNEL, ""}):
+                yield from self._lost(known)
         elif item.type in BOOKS and item.ticker in self.names:
             book = self._book(item.ticker)
             with suppress(BadPayload, UsageError):  # the stream has told of it; a snapshot heals the book
@@ -58,6 +56,15 @@ class Tops:
                     yield from self._changed(book, known.get(item.ticker))
         elif item.type == "ticker":
             yield from _traded(item, known)
+
+    def _lost(self, known: Mapping[str, Quoted]) -> Iterator[Quote]:
+        """Every price that a live book gave is unknown from here on."""
+        for name in self.live:
+            one = known.get(name)
+            yield Quote(name, None, None, *((one.status, one.volume, one.result) if one else ()))
+        for book in self._books.values():
+            book.mark_stale("messages are missing")
+        self._last.clear()
 
     def _book(self, ticker: str) -> OrderBook:
         if ticker not in self._books:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kalshi_lab import markup
 from kalshi_lab.alerts import kept
@@ -17,6 +17,7 @@ from kalshi_lab.errors import LabError
 from kalshi_lab.portal import AsyncSession, Session, blocking
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from datetime import datetime, timedelta
 
     from kalshi_lab.alerts.deliveries import Deliveries
@@ -37,8 +38,8 @@ class WatchStatus:
     """How a watch goes.
 
     state: not started, watching or stopped; live: markets whose books it has, by the stream; messages: of the stream; rounds: looks
-    at the rest, failed of them with an error; fired: alerts, since it began; why_no_stream: why there is none; last_error: of the last
-    round or message that had one, None since one went well.
+    at the rest, failed of them with an error; fired: alerts, since it began; why_no_stream: why there is none; last_error: of the
+    last round, or the last messages, if they had one.
     """
 
     state: str
@@ -91,7 +92,7 @@ class AsyncWatch(AsyncSession):
         self._state, self._why = "not started", "" if stream else "it was not asked for"
         self._rounds = self._failed = self._fired = self._messages = 0
         self._last_round: datetime | None = None
-        self._error: Exception | None = None
+        self._errors: dict[str, Exception] = {}
         self._kept_at = 0.0
 
     @property
@@ -99,7 +100,7 @@ class AsyncWatch(AsyncSession):
         """How it goes."""
         return WatchStatus(
             self._state, len(self._engine.alerts), len(self._tops.live), self._messages, self._rounds, self._failed, self._fired,
-            self._last_round, self._why, self._error,
+            self._last_round, self._why, next(iter(self._errors.values()), None),
         )  # fmt: skip
 
     @property
@@ -133,7 +134,7 @@ class AsyncWatch(AsyncSession):
         try:
             await self._deliveries.resume()
             while True:
-                await self._guarded(self._round())
+                await self._guarded("round", self._round())
                 await self._until_next()
         finally:
             self._state = "stopped"
@@ -144,16 +145,16 @@ class AsyncWatch(AsyncSession):
             with suppress(LabError):
                 await self._keep()
 
-    async def _guarded(self, work: object) -> None:
+    async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong is told, and the watch goes on: it is left alone for months."""
         try:
-            await work  # type: ignore[misc]  # a coroutine, whatever it is of
+            await work
         except Exception as error:
-            new = str(error) != str(self._error)
-            self._failed, self._error = self._failed + 1, error
+            new = str(error) != str(self._errors.get(what))
+            self._failed, self._errors[what] = self._failed + 1, error
             log.warning("the watch goes on after an error: %s", error, exc_info=error if new else None)
         else:
-            self._error = None
+            self._errors.pop(what, None)
 
     async def _round(self) -> None:
         """Take the alerts as they are in the store now, and look at all that they need and no live book shows."""
@@ -161,7 +162,7 @@ class AsyncWatch(AsyncSession):
         await self._load()
         try:
             await self._listen()
-            now = await look_around(self._engine, self._kalshi, self._facts, self._clock, live=self._tops.live)
+            now = await look_around(self._engine, self._kalshi, self._facts, self._clock, live=lambda: self._tops.live)
         finally:
             await self._keep(looked=True)
         self._rounds, self._last_round = self._rounds + 1, now
@@ -173,15 +174,20 @@ class AsyncWatch(AsyncSession):
         """Write what happened, and tell it; where another process was first, begin again from what it wrote."""
         changes, now = self._engine.changes(), self._clock.now()
         self._kept_at = self._clock.monotonic()
-        alerts = self._engine.alerts.values()
-        looks = {one.alert_id: kept.look(one.condition, self._engine.quotes) for one in alerts} if looked else {}
+        looks = kept.looks(self._engine) if looked else {}
         if not changes and not looks:
             return
         sinks = self._deliveries.names
-        alarms = await self._store.write(lambda connection: kept.keep(connection, changes, now, sinks, looks))
+        try:
+            alarms, whole = await self._store.write(
+                lambda connection: kept.keep(connection, changes, now, sinks, looks)
+            )
+        except BaseException:
+            self._engine.give_back(changes)
+            raise
         self._fired += sum(alarm.what == FIRED for alarm in alarms)
         self._deliveries.notify(alarms)
-        if len(alarms) < sum(len(one.events) for one in changes):
+        if not whole:
             await self._load()
 
     async def _until_next(self) -> None:
@@ -192,7 +198,7 @@ class AsyncWatch(AsyncSession):
                 waited = {resting, self._arriving} if self._arriving is not None else {resting}
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
                 if self._arriving is not None and self._arriving.done():
-                    await self._guarded(self._arrived(self._arriving))
+                    await self._guarded("messages", self._arrived(self._arriving))
         finally:
             resting.cancel()
 
