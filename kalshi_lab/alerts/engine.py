@@ -230,8 +230,8 @@ class Engine:
 
     @property
     def happened(self) -> bool:
-        """Whether there is a change that somebody waits for."""
-        return any(one.events for one in self._changes.values())
+        """Whether there is a change that must be kept at once: an event, or an alert that is armed again."""
+        return any(one.events or one.after.state != one.before.state for one in self._changes.values())
 
     def _who(self, ticker: str) -> list[Subject]:
         """The alerts that a market is about, with their conditions about it."""
