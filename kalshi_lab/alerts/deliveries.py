@@ -117,7 +117,7 @@ class Deliveries:
                         await sink.send(alarm)
             await self._settled(sink.name, alarm, "sent", None)
         except Exception as error:  # noqa: BLE001 - a sink is anybody's code: it ends nothing
-            log.warning("%s was not told of %s: %s", sink.name, alarm.event_id, error)
+            log.warning("%s was not told of %s: %s", sink.name, alarm.event_id, _said(error))
             await self._settled(sink.name, alarm, "failed", _said(error))
 
     async def _claimed(self, name: str, alarm: Alarm, before: int) -> bool:

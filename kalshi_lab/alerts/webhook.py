@@ -118,17 +118,22 @@ def _body(alarm: Alarm, shape: str) -> tuple[bytes, str]:
 
 
 async def _looked_up(host: str, port: int) -> str:
-    """One address of a host, all of which are public."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Unavailable(f"the host {host} was not found: {error.strerror or type(error).__name__}") from None
-    addresses = [str(one[4][0]) for one in found]
+    """One address of a host, all of which are public; looked up once, so that no second answer can be another."""
+    addresses = await addresses_of(host, port)
     if not addresses or not all(public(address) for address in addresses):
         raise Forbidden(
             f"the host {host} is not a public one", hint="A webhook never goes to this machine's own network"
         )
     return addresses[0]
+
+
+async def addresses_of(host: str, port: int) -> list[str]:
+    """What the system says that a host's addresses are."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(f"the host {host} was not found: {error.strerror or type(error).__name__}") from None
+    return [str(one[4][0]) for one in found]
 
 
 def public(address: str) -> bool:

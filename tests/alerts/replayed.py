@@ -51,7 +51,7 @@ class Books:
     """Books as plain mappings of price to size, from the messages' own numbers."""
 
     def __init__(self) -> None:
-        self.sides: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(dict)
+        self.sides: dict[tuple[str, str], dict[int, Decimal]] = defaultdict(dict)
         self.known: set[str] = set()
 
     def take(self, ticker: str, frame: bytes) -> None:
@@ -61,13 +61,16 @@ class Books:
             self.known.add(ticker)
             for side in ("yes", "no"):
                 levels = said.get(f"{side}_dollars_fp") or said.get(f"{side}_dollars") or []
-                self.sides[ticker, side] = {price: Decimal(size) for price, size in levels}
+                self.sides[ticker, side] = {_micro(price): Decimal(size) for price, size in levels if Decimal(size) > 0}
         elif ticker in self.known:
-            levels, price = self.sides[ticker, said["side"]], said["price_dollars"]
-            levels[price] = levels.get(price, Decimal(0)) + Decimal(said["delta_fp"])
+            levels, price = self.sides[ticker, said["side"]], _micro(said["price_dollars"])
+            size = levels.pop(price, Decimal(0)) + Decimal(said["delta_fp"])
+            if size > 0:
+                levels[price] = size
 
     def best(self, ticker: str, side: str) -> Decimal | None:
-        return max((Decimal(price) for price, size in self.sides[ticker, side].items() if size > 0), default=None)
+        best = max(self.sides[ticker, side], default=None)
+        return None if best is None else Decimal(best).scaleb(-6)
 
     def top(self, ticker: str) -> Top:
         no = self.best(ticker, "no")
@@ -76,11 +79,17 @@ class Books:
     def snapshot(self, ticker: str) -> bytes:
         """The book as the message that a new connection begins with."""
         levels = {
-            f"{side}_dollars_fp": [[price, str(size)] for price, size in self.sides[ticker, side].items() if size > 0]
+            f"{side}_dollars_fp": [
+                [f"{Decimal(price).scaleb(-6):f}", str(size)] for price, size in self.sides[ticker, side].items()
+            ]
             for side in ("yes", "no")
         }
         msg = {"market_ticker": ticker, "market_id": "m", **levels}
         return json.dumps({"type": "orderbook_snapshot", "sid": 2, "seq": 1, "msg": msg}).encode()
+
+
+def _micro(price: str) -> int:
+    return int(Decimal(price).scaleb(6))
 
 
 def tops(rows: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Top]]:

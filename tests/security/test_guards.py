@@ -9,14 +9,14 @@ import pytest
 import kalshi_lab as kl
 from kalshi_lab.charts.house import literal
 from kalshi_lab.models import Market
-from tests.security import guards_of_contents, guards_of_keys, guards_of_requests
+from tests.security import guards_of_contents, guards_of_keys, guards_of_requests, guards_of_webhooks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.security.guards import Guard
 
-GUARDS = [*guards_of_keys.GUARDS, *guards_of_requests.GUARDS, *guards_of_contents.GUARDS]
+GUARDS = [*guards_of_keys.GUARDS, *guards_of_requests.GUARDS, *guards_of_contents.GUARDS, *guards_of_webhooks.GUARDS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=str)
