@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from kalshi_lab.alerts.seen import OVER, Fact, Judged, Past, Quoted, Seen
+from kalshi_lab.alerts.seen import OVER, Edges, Fact, Judged, Past, Quoted, Seen
 from kalshi_lab.errors import UsageError, unknown
 from kalshi_lab.kalshi import params
 
@@ -69,6 +69,10 @@ class Condition(ABC):
     def bound(self, ticker: str) -> Condition:  # noqa: ARG002 - those with a pattern need it
         """The condition about one of the markets of its pattern."""
         return self
+
+    def edges(self, margin: Decimal) -> Edges | None:  # noqa: ARG002 - those that have some need it
+        """Where its answer can change, eased by a margin or not: between two of them it stays as it is; None where more decides it."""
+        return None
 
     @property
     def text(self) -> str:
@@ -152,6 +156,10 @@ class Above(PriceLevel):
     __slots__ = ()
     kind = "above"
 
+    def edges(self, margin: Decimal) -> Edges:
+        """The threshold."""
+        return Edges("mid", (self.threshold, self.threshold - margin))
+
     def beyond(self, mid: Decimal, margin: Decimal) -> bool:
         """Above, by less if there is a margin."""
         return mid > self.threshold - margin
@@ -162,6 +170,10 @@ class Below(PriceLevel):
 
     __slots__ = ()
     kind = "below"
+
+    def edges(self, margin: Decimal) -> Edges:
+        """The threshold."""
+        return Edges("mid", (self.threshold, self.threshold + margin))
 
     def beyond(self, mid: Decimal, margin: Decimal) -> bool:
         """Below, by less if there is a margin."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kalshi_lab.alerts.concerned import Concerned
 from kalshi_lab.alerts.conditions import Condition, matches
 from kalshi_lab.alerts.seen import OVER, Past, Quoted, Seen
 
@@ -152,7 +153,7 @@ class Engine:
         self.alerts: dict[str, Alert] = {}
         self._states: dict[Key, State] = {}
         self._changes: dict[Key, Change] = {}
-        self._about: dict[str, list[Subject]] = {}
+        self._about: dict[str, Concerned[Subject]] = {}
 
     def load(self, alerts: Iterable[Alert], states: Mapping[Key, State]) -> None:
         """Take the alerts and their states as they are kept; what was not handed out is forgotten."""
@@ -194,13 +195,9 @@ class Engine:
     def see(self, quote: Quoted, now: datetime) -> None:
         """A quote, as it is now."""
         self.quotes[quote.ticker] = quote
-        about = self._about.get(quote.ticker)
-        if about is None:
-            about = self._about[quote.ticker] = self._who(quote.ticker)
-        if about:
-            seen = Seen(self.quotes, now, self.facts)
-            for one in about:
-                self._step(one, seen)
+        seen = Seen(self.quotes, now, self.facts)
+        for one in self._who(quote.ticker).by(quote):
+            self._step(one, seen)
 
     def look(self, now: datetime) -> None:
         """Everything anew, as after facts were learned, or for what only time decides."""
@@ -210,7 +207,7 @@ class Engine:
             if expired or alert.condition.pattern is None:
                 self._step(Subject(alert, alert.condition), seen)
         for ticker in list(self.quotes):
-            for one in self._about.get(ticker) or self._who(ticker):
+            for one in self._who(ticker).everyone:
                 if one.ticker:
                     self._step(one, seen)
 
@@ -233,15 +230,19 @@ class Engine:
         """Whether there is a change that must be kept at once: an event, or an alert that is armed again."""
         return any(one.events or one.after.state != one.before.state for one in self._changes.values())
 
-    def _who(self, ticker: str) -> list[Subject]:
+    def _who(self, ticker: str) -> Concerned[Subject]:
         """The alerts that a market is about, with their conditions about it."""
-        found = []
+        if ticker in self._about:
+            return self._about[ticker]
+        found = self._about[ticker] = Concerned()
         for alert in self.alerts.values():
             pattern = alert.condition.pattern
+            by_time = alert.cooldown or alert.expires_at is not None
             if pattern is None and ticker in alert.condition.tickers:
-                found.append(Subject(alert, alert.condition))
+                found.add(Subject(alert, alert.condition), None if by_time else alert.condition.edges(alert.hysteresis))
             elif pattern is not None and matches(ticker, pattern):
-                found.append(Subject(alert, alert.condition.bound(ticker), ticker))
+                bound = alert.condition.bound(ticker)
+                found.add(Subject(alert, bound, ticker), None if by_time else bound.edges(alert.hysteresis))
         return found
 
     def _step(self, about: Subject, seen: Seen) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kalshi_lab.alerts.conditions import OfMarket, Price, amount, level, target
-from kalshi_lab.alerts.seen import Fact, Judged
+from kalshi_lab.alerts.seen import Edges, Fact, Judged
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of
 
@@ -39,6 +39,10 @@ class Crosses(OfMarket):
         side = before if mid == self.threshold else "up" if mid > self.threshold else "down"
         crossed = before is not None and side != before and self.direction in {"both", side}
         return Judged(crossed, {"side": side} if side else None, f"{side}wards" if crossed else "")
+
+    def edges(self, margin: Decimal) -> Edges:  # noqa: ARG002 - the same for all
+        """The price."""
+        return Edges("mid", (self.threshold,))
 
     def parts(self) -> dict[str, Any]:
         """Ticker, threshold and direction."""
@@ -96,6 +100,10 @@ class SpreadAbove(OfMarket):
         if not market.is_priced or market.yes_ask is None or market.yes_bid is None:
             return Judged(None, past)
         return Judged(market.yes_ask - market.yes_bid > self.threshold - seen.margin, past)
+
+    def edges(self, margin: Decimal) -> Edges:
+        """The threshold."""
+        return Edges("spread", (self.threshold, self.threshold - margin))
 
     def parts(self) -> dict[str, Any]:
         """Ticker and threshold."""

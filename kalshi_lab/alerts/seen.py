@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from kalshi_lab.models.quote import is_priced, mid
 
@@ -84,6 +84,13 @@ class Seen:
     now: datetime = UNKNOWN_TIME
     facts: Mapping[Fact, Any] = field(default_factory=dict)
     margin: Decimal = Decimal(0)
+
+
+class Edges(NamedTuple):
+    """Values of the mid, or of the spread, at which the answer of a condition changes."""
+
+    axis: Literal["mid", "spread"]
+    values: tuple[Decimal, ...]
 
 
 class Judged(NamedTuple):
