@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from kalshi_lab.research.news import ByExa, ByWords
     from kalshi_lab.settings import Settings
     from kalshi_lab.store.face import AsyncStore, Store
+    from kalshi_lab.store.lake import Lake
     from kalshi_lab.trading import Limits
 
     __version__: str
@@ -193,6 +194,7 @@ _PLACES = {
     "research.backtest": ("Backtest", "View", "backtest"),
     "settings": ("Settings",),
     "store.face": ("AsyncStore", "Store"),
+    "store.lake": ("Lake",),
     "trading": ("Limits",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
@@ -248,6 +250,7 @@ __all__ = [
     "Lab",
     "LabError",
     "Ladder",
+    "Lake",
     "LeadLag",
     "Ledger",
     "Limits",

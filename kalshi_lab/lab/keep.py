@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kalshi_lab.clock import between
+from kalshi_lab.errors import UsageError
 from kalshi_lab.ingest import history
 from kalshi_lab.ingest.collector import AsyncCollector, Collector
 from kalshi_lab.ingest.recorded_markets import CHANNELS, wanted
@@ -21,8 +22,9 @@ from kalshi_lab.research.news.imported import import_news
 from kalshi_lab.research.thesis.imported import import_theses
 from kalshi_lab.store import archive as archives
 from kalshi_lab.store import export as exports
-from kalshi_lab.store import imports
+from kalshi_lab.store import imports, lake_export
 from kalshi_lab.store.files import checked
+from kalshi_lab.store.lake import Lake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +52,7 @@ class AsyncKeep(Verbs):
         progress: bool | None = None,
     ) -> Snapshot:
         """Keep the quotes of a listing as they are now: a row for each that changed since the snapshot before."""
+        self.store.writable()
         names = None if tickers is None else checked_tickers(tickers)
         chosen: dict[str, Any] = {
             "status": None if names else status,
@@ -85,6 +88,7 @@ class AsyncKeep(Verbs):
         candlesticks: of `tickers`, an `event` or a `series`, over each market's life or [since, until). Combos are left out unless
         asked for, and the result says how many.
         """
+        self.store.writable()
         ask = history.asked(
             dataset, status=status, series=series, event=event, tickers=tickers, since=since, until=until, interval=interval,
             combos=combos, nested=nested, now=self.clock.now(),
@@ -95,9 +99,10 @@ class AsyncKeep(Verbs):
 
     async def export(
         self,
-        path: str | PathLike[str],
-        dataset: str,
+        path: str | PathLike[str] | Lake,
+        dataset: str | None = None,
         *,
+        datasets: Iterable[str] | None = None,
         format: Literal["parquet", "csv"] | None = None,  # noqa: A002 - the field's word
         since: When | None = None,
         until: When | None = None,
@@ -105,6 +110,9 @@ class AsyncKeep(Verbs):
     ) -> pl.DataFrame:
         """Write a table of the store as files for other tools; a frame of what was written: file, rows, bytes.
 
+        `path` a `kl.Lake`: bring the lake up to date with what the store has of `datasets` (None: all that the exchange says to
+        everybody), one file a UTC day; where nothing changed nothing is read. Each file is read back, counted and hashed before it takes
+        its place; days that the store pruned stay. `kl.Lab(store=lake)` asks and thinks over it. Else `path` and one `dataset`:
         format: csv where the path ends in .csv and nothing else is said, else parquet. parquet: `path` is the folder of a lake,
         `<path>/trades/date=2026-11-22/series=KXHIGHNY/trades.parquet`, sorted by ticker and time; only what changed since the last
         export is written, in whole UTC days. csv: `path` is the file, written anew, exactly [since, until), safe to open as a
@@ -113,6 +121,17 @@ class AsyncKeep(Verbs):
         path, a dataset or a choice that there is not, DiskFull, StoreError.
         """
         first, last = between(since, until, now=self.clock.now())
+        if isinstance(path, Lake):
+            if series or format:
+                raise UsageError("a lake is written whole, as Parquet", hint="Leave out series= and format=")
+            names = (
+                None if datasets is None and dataset is None else [*([dataset] if dataset else []), *(datasets or ())]
+            )
+            return await lake_export.export(self.store, path, lake_export.asked(names, first, last))
+        if dataset is None or datasets is not None:
+            raise UsageError(
+                "name one dataset", hint='lab.export("out", "trades"), or a whole lake: lab.export(kl.Lake("lake"))'
+            )
         what = exports.chosen(dataset, first, last, filtered(series, "series"))
         place = checked(path, "path")
         return await exports.export(self.store, place, what, format or ("csv" if place.suffix == ".csv" else "parquet"))
@@ -134,6 +153,7 @@ class AsyncKeep(Verbs):
         duplicate + quarantined. Raises UsageError for any other file, StoreCorrupt for a damaged archive, StoreError for theses that
         cannot be read.
         """
+        self.store.writable()
         if Path(path).suffix == ".json":
             return await import_theses(self.store, Path(path))
         now = self.clock.now()
@@ -158,6 +178,7 @@ class AsyncKeep(Verbs):
         REST. Tables: book_changes, trades, ticks, lifecycle, recordings, gaps; `book` and `replay` rebuild the books.
         Needs credentials. Raises UsageError for an unknown channel, or where there is no such market.
         """
+        self.store.writable()
         asked = wanted(tickers, series, event, channels)
 
         def stream(names: list[str]) -> AsyncStream:
@@ -186,6 +207,7 @@ class AsyncKeep(Verbs):
         counted. `status` tells how it goes, and the table `rounds` has a row for each round. Raises StoreBusy, with its holder,
         where another collector works on the same store.
         """
+        self.store.writable()
         plan = planned(every, sync_every, series=series, trades=trades, rounds=rounds)
         work = Work(self.kalshi, self.store, self.clock, plan, snapshot=self.snapshot, sync=self.sync)
         made = AsyncCollector(self.store, self.clock, plan, work)
@@ -200,6 +222,7 @@ class AsyncKeep(Verbs):
         stream stay too: a book that missed one keeps its gap. bodies=True also reads the answers that `keep_bodies=True` kept again, and
         refreshes the rows that are in the tables from them.
         """
+        self.store.writable()
         return await reparse(self.store, self.clock, answers=bodies, progress=progress)
 
 

@@ -41,6 +41,7 @@ from kalshi_lab.research.news import AsyncNews, News
 from kalshi_lab.settings import Settings, chosen
 from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
+from kalshi_lab.store.lake import LakeStore
 from kalshi_lab.store.paid import PaidAnswers
 from kalshi_lab.store.spend import Spending
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
     from kalshi_lab.sim.process import Controls, Exchange
+    from kalshi_lab.store.lake import Lake
 
 PRACTICE = "practice-with-the-simulated-exa"
 
@@ -81,7 +83,8 @@ class AsyncLab(
     `kalshi`, the client that it uses, may write, which orders need. `simulated` steers the simulated exchange (`advance`, `stir`,
     `faults`, ...) and is None at a real one. world: what the simulated exchange that is started is like, by the words of
     `kalshi_lab.sim.start`: {"markets": 1000, "arbitrages": 3}. Further options are those of `Settings`; or give a whole
-    `settings=Settings(...)`. Raises UsageError for an option that does not exist or a folder that cannot be written.
+    `settings=Settings(...)`. store: a `kl.Lake` instead of the store in home, which is then asked and not written.
+    Raises UsageError for an option that does not exist or a folder that cannot be written.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class AsyncLab(
         exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
+        store: Lake | None = None,
         **options: Any,
     ) -> None:
         settings = chosen(environment, settings, options)
@@ -112,7 +116,7 @@ class AsyncLab(
         self.kalshi = AsyncKalshi(
             settings=self.settings, credentials=credentials, writable=writable, clock=clock, exchange_clock=self.clock
         )
-        self.store = _store(self.settings)
+        self.store = _store(self.settings, store)
         self.spending = Spending(self.store, self.clock, self.settings.run or uuid.uuid4().hex[:12])
         self.exa = _searching(self.settings, self.spending, exa_key, clock)
         self.news = AsyncNews(self.kalshi, self.exa, self.store, self.clock, spending=self.spending)
@@ -155,7 +159,9 @@ class AsyncLab(
         return markup.card(type(self).__name__, facts)
 
 
-def _store(settings: Settings) -> Store:
+def _store(settings: Settings, lake: Lake | None) -> Store:
+    if lake is not None:
+        return LakeStore(lake, sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory)
     return Store(
         settings.folder / "kalshi.duckdb", wait=settings.store_wait, keep_bodies=settings.keep_bodies, min_free=settings.store_min_free,
         sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory,
@@ -219,9 +225,16 @@ class Lab(
         exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
+        store: Lake | None = None,
         **options: Any,
     ) -> None:
-        key: dict[str, Any] = {"credentials": credentials, "writable": writable, "exa_key": exa_key, "world": world}
+        key: dict[str, Any] = {
+            "credentials": credentials,
+            "writable": writable,
+            "exa_key": exa_key,
+            "world": world,
+            "store": store,
+        }
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
         self.news, self.portfolio = News(self._twin.news), LabPortfolio(self._twin.portfolio)

@@ -100,12 +100,12 @@ async def export(store: Store, path: Path, what: Chosen, form: str) -> pl.DataFr
 
 async def _lake(store: Store, path: Path, what: Chosen) -> pl.DataFrame:
     """Write the partitions that differ from those that are there; whole days, so that no file ever holds a part of one."""
-    what = Chosen(what.dataset, _midnight(what.since), _midnight(what.until, up=True), what.series)
+    what = Chosen(what.dataset, midnight(what.since), midnight(what.until, up=True), what.series)
     source = await _source(store, what)
     held = [Partition(*row) for row in (await store.read(_partitions(source), source.bounds)).rows()]
     folder = files.make_folders(path, what.dataset)
     wrote: list[tuple[str, int, int]] = []
-    with _alone(folder):
+    with alone(folder):
         files.sweep(folder)
         notes = _noted(folder / NOTES)
         wanted = [one for one in held if notes.get(one.place) != one or not _file(folder / one.place, what).is_file()]
@@ -216,7 +216,7 @@ def _batches(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One export at a time into a folder. Raises StoreError where another is at work."""
     lock = FileLock(folder / ".export.lock", timeout=0, mode=0o600, thread_local=False)
     try:
@@ -241,10 +241,10 @@ def _noted(path: Path) -> dict[str, Partition]:
         ) from None
 
 
-def parquet(rows: pl.DataFrame) -> bytes:
-    """A frame as a Parquet file."""
+def parquet(rows: pl.DataFrame, *, group: int | None = None) -> bytes:
+    """A frame as a Parquet file, in groups of so many rows."""
     held = io.BytesIO()
-    rows.write_parquet(held, compression="zstd", statistics=True)
+    rows.write_parquet(held, compression="zstd", statistics=True, row_group_size=group)
     return held.getvalue()
 
 
@@ -265,7 +265,7 @@ def safe(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.when(risky[name]).then("'" + pl.col(name)).otherwise(name).alias(name) for name in text)
 
 
-def _midnight(time: datetime | None, *, up: bool = False) -> datetime | None:
+def midnight(time: datetime | None, *, up: bool = False) -> datetime | None:
     """The beginning of a day, at the time or the next one."""
     if time is None:
         return None

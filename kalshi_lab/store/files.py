@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from kalshi_lab.errors import DiskFull, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LONGEST = 200  # bytes of a name; file systems take 255, and a temporary file's name is longer
@@ -67,10 +67,10 @@ def make_folders(base: Path, *names: str) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path, check: Callable[[Path], object] | None = None) -> Iterator[BinaryIO]:
     """A file to write that takes its place once all of it is on disk; until then, and after an error, the old one stands.
 
-    Raises DiskFull or StoreError.
+    `check` looks at it before that, and may raise. Raises DiskFull or StoreError.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_BEGUN}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -81,6 +81,8 @@ def writing(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            if check is not None:
+                check(part)
             part.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -89,9 +91,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def publish(path: Path, data: bytes) -> None:
-    """Write a small file: whole, or not at all."""
-    with writing(path) as file:
+def publish(path: Path, data: bytes, check: Callable[[Path], object] | None = None) -> None:
+    """Write a small file: whole, or not at all; `check` as in `writing`."""
+    with writing(path, check) as file:
         file.write(data)
 
 

@@ -80,6 +80,9 @@ class Store(Upkeep):
         """Whether nothing was ever kept here."""
         return not self.path.exists()
 
+    def writable(self) -> None:
+        """Raise UsageError where there is no file of a store's own to write and to care for."""
+
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """The rows of a query as an exact frame, times in UTC."""
         return await self._away(lambda job: self._read(job, sql, parameters))

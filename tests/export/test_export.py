@@ -248,7 +248,7 @@ def test_a_killed_export_leaves_whole_files_and_is_carried_on(
 def test_one_export_at_a_time(held: Store, tmp_path: Path) -> None:
     """DB-9: a second one into the same folder is told so instead of mixing with the first."""
     folder = files.make_folders(tmp_path / "lake", "trades")
-    with export._alone(folder), pytest.raises(StoreError, match="another export"):
+    with export.alone(folder), pytest.raises(StoreError, match="another export"):
         write(held, tmp_path / "lake")
 
 

@@ -1,0 +1,189 @@
+"""A lake: a folder of Parquet files that `lab.export` keeps up to date, and a store over it that only reads.
+
+`<lake>/<dataset>/owner=<who wrote it>/date=2026-11-22/part.parquet`, as Hive, Spark, DuckDB and Polars read it; what has no time is one
+file an owner. Each owner writes its own folders alone, so several machines need no coordinator: a row that several of them brought is
+one row when it is read, by its key, as it was seen last.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import duckdb
+import polars as pl
+
+from kalshi_lab.errors import UsageError
+from kalshi_lab.store import files
+from kalshi_lab.store.connection import READ, fetch, told
+from kalshi_lab.store.store import Store
+from kalshi_lab.store.verify import keys
+from kalshi_lab.store.versions import create
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.gate import Job
+
+# what a lake holds: what the exchange says to everybody, and which of it was read; each with the time by which it is cut into days
+DATASETS: dict[str, str | None] = {
+    "trades": "created_time", "candlesticks": "end_time", "quotes": "time", "snapshots": "time", "ticks": "time",
+    "book_changes": "time", "lifecycle": "time", "results": None, "markets": None, "events": None, "series": None, "coverage": None,
+    "ledger": None, "gaps": None, "recordings": None,
+}  # fmt: skip
+FILE = "part.parquet"
+OWNER = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+COLUMNS = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1 AND schema_name = 'main' ORDER BY column_index"
+HELD: dict[str, Any] = {"dataset": pl.String, "owner": pl.String, "partitions": pl.Int64, "bytes": pl.Int64}
+HINT = "Write into a store of your own, kl.Lab(home=...), and bring it into the lake: lab.export(kl.Lake(...))"
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Lake:
+    """A folder of Parquet files: `lab.export(kl.Lake("lake"))` writes it, `kl.Lab(store=kl.Lake("lake"))` asks and thinks over it.
+
+    owner: under which name this machine writes; several write into one lake, each under its own. Raises UsageError for an odd path or
+    an odd name.
+    """
+
+    path: Path
+    owner: str
+
+    def __init__(self, path: str | os.PathLike[str], *, owner: str = "main") -> None:
+        object.__setattr__(self, "path", files.checked(path, "path").expanduser().absolute())
+        if not OWNER.fullmatch(owner):
+            raise UsageError(
+                f"owner {owner!r} cannot stand in a path", hint="Letters, digits, dots, hyphens, underscores"
+            )
+        object.__setattr__(self, "owner", owner)
+
+    def owners(self, dataset: str) -> tuple[str, ...]:
+        """Who brought files of a dataset, in order."""
+        folder = self.path / dataset
+        found = (one for one in folder.glob("owner=*") if one.is_dir() and next(one.rglob(FILE), None) is not None)
+        return tuple(sorted(one.name.removeprefix("owner=") for one in found))
+
+    def frame(self) -> pl.DataFrame:
+        """What is there, without reading it: dataset, owner, partitions (files), bytes."""
+        rows = []
+        for dataset in DATASETS:
+            for owner in self.owners(dataset):
+                sizes = [one.stat().st_size for one in (self.path / dataset / f"owner={owner}").rglob(FILE)]
+                rows.append((dataset, owner, len(sizes), sum(sizes)))
+        return pl.DataFrame(rows, schema=HELD, orient="row")
+
+    def __repr__(self) -> str:
+        return f"<Lake {self.path}>"
+
+
+class LakeStore(Store):
+    """A store over a lake: everything that asks works, everything that writes raises UsageError; nothing is copied."""
+
+    def __init__(self, lake: Lake, *, sql_seconds: float | None = None, sql_memory: int | None = None) -> None:
+        if not lake.path.is_dir():
+            raise UsageError(f"there is no lake at {lake.path}", hint="lab.export(kl.Lake(...)) makes one")
+        super().__init__(lake.path, sql_seconds=sql_seconds, sql_memory=sql_memory)
+        self.lake = lake
+        self._views, self._lock = _Views(lake, self._reader), threading.Lock()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it holds nothing."""
+        return not self._views.found()
+
+    @contextmanager
+    def _reading(self, job: Job) -> Iterator[Connection]:
+        with self._lock:
+            connection = self._views.connection()
+        job.holds(connection)
+        try:
+            yield connection
+        finally:
+            job.holds(None)
+            connection.close()
+
+    @contextmanager
+    def _writing(self, job: Job) -> Iterator[Connection]:  # noqa: ARG002 - as of a store
+        self.writable()
+        yield  # type: ignore[unreachable] # what makes this a generator
+
+    def writable(self) -> NoReturn:
+        """Raise UsageError: a lake is only read, and is copied as the files that it is; `Lake.frame` says what it holds."""
+        raise UsageError("a lake is only read by a lab that stands over it, and has no file to care for", hint=HINT)
+
+    def __repr__(self) -> str:
+        return f"<LakeStore {self.path}>"
+
+
+@dataclass(slots=True)
+class _Views:
+    """DuckDB in memory with the tables of a store, of which those that the lake has are views of its files."""
+
+    lake: Lake
+    config: Mapping[str, Any] = field(default_factory=lambda: READ)
+    _base: Connection | None = None
+    _known: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def found(self) -> dict[str, tuple[str, ...]]:
+        """The datasets that the lake has, and whose."""
+        owners = {dataset: self.lake.owners(dataset) for dataset in DATASETS}
+        return {dataset: names for dataset, names in owners.items() if names}
+
+    def connection(self) -> Connection:
+        """A connection to it, which sees the files that are there now."""
+        found = self.found()
+        if self._base is None or found != self._known:
+            with told():
+                self._base, self._known = self._made(found), found
+        return self._base.cursor()
+
+    def _made(self, found: Mapping[str, tuple[str, ...]]) -> Connection:
+        config = {name: value for name, value in self.config.items() if name != "enable_external_access"}
+        base = duckdb.connect(":memory:", config=config)
+        base.execute("SET GLOBAL TimeZone = 'UTC'")
+        create(base)
+        for dataset, owners in found.items():
+            view = self._view(base, dataset, owners)
+            base.execute(f"DROP TABLE {dataset}")
+            base.execute(view)
+        allowed = quoted(f"{self.lake.path}/")
+        base.execute(f"SET allowed_directories = [{allowed}]; SET enable_external_access = false")
+        base.execute("SET lock_configuration = true")
+        return base
+
+    def _view(self, base: Connection, dataset: str, owners: tuple[str, ...]) -> str:
+        deep = "*/" if DATASETS[dataset] else ""
+        places = ", ".join(quoted(f"{self.lake.path}/{dataset}/owner={owner}/{deep}{FILE}") for owner in owners)
+        mixed = ", union_by_name = true" if len(owners) > 1 else ""  # they may have been written by different versions
+        source = (
+            f"read_parquet([{places}], hive_partitioning = false, filename = {'true' if mixed else 'false'}{mixed})"
+        )
+        there = dict(fetch(base, f"DESCRIBE SELECT * FROM {source}").select("column_name", "column_type").iter_rows())
+        wanted = fetch(base, COLUMNS, [dataset]).rows()
+        chosen = ", ".join(_column(name, kind, there.get(name)) for name, kind in wanted)
+        made = f"CREATE VIEW {dataset} AS SELECT {chosen} FROM {source}"
+        if not mixed or not keys()[dataset]:
+            return made
+        newest = ", ".join([*(["seen_at DESC NULLS LAST"] if "seen_at" in there else []), "filename"])
+        key = ", ".join(keys()[dataset])
+        return f"{made} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest}) = 1"
+
+
+def _column(name: str, kind: str, there: str | None) -> str:
+    """A column of the view as the store's table has it; null where the lake does not."""
+    return (
+        f'"{name}"'
+        if there == kind
+        else f'CAST({"NULL" if there is None else chr(34) + name + chr(34)} AS {kind}) AS "{name}"'
+    )
+
+
+def quoted(path: object) -> str:
+    """A path as SQL's text."""
+    return "'" + str(path).replace("'", "''") + "'"

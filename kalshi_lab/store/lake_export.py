@@ -1,0 +1,222 @@
+"""Keeps a lake up to date with a store: what changed since the last time is written, each partition whole and checked.
+
+A dataset to which the ledger and the table's own counts say that nothing happened is not read at all. Else the rows of each day are
+counted and their hashes summed; a day that differs from `_partitions.json` is written to a file of its own, read back, counted and hashed
+again, and takes its place at once. A day of which the store has fewer rows than the lake (it was pruned) stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+import msgspec
+import polars as pl
+
+from kalshi_lab.errors import StoreError, UsageError, one_of
+from kalshi_lab.store import files
+from kalshi_lab.store.connection import fetch, told
+from kalshi_lab.store.export import NOTES, NOWHERE, WROTE, alone, midnight, parquet
+from kalshi_lab.store.lake import DATASETS, FILE, quoted
+from kalshi_lab.store.verify import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from kalshi_lab.store.lake import Lake
+    from kalshi_lab.store.store import Store
+
+AT_ONCE = 1_000_000  # rows in memory, or one day's
+DAY_US = 86_400_000_000
+LEFT_OUT = {"run_id", "seen_at"}  # the store's own notes: a row that was only seen again has not changed
+GROUP = 100_000  # rows that a reader skips or reads together
+# a store of an earlier time has no rows of `pruned` or of the ledger: all the same a state
+STATE = """
+SELECT concat_ws(' ', kept.n, kept.last, kept.seen, told.n, told.stored, told.quarantined, told.last, gone.n) AS state
+FROM (SELECT count(*) AS n, max(rowid) AS last, {seen} AS seen FROM {dataset}) AS kept,
+     (SELECT count(*) AS n, sum(stored) AS stored, sum(quarantined) AS quarantined, max(time) AS last FROM ledger) AS told,
+     (SELECT count(*) AS n FROM pruned) AS gone
+"""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A partition: how many rows with which hashes it holds."""
+
+    rows: int
+    digest: str
+
+
+class Notes(msgspec.Struct):
+    """What an owner's folder holds of a dataset, and how the store stood then."""
+
+    columns: list[str] = []
+    state: str = ""
+    parts: dict[str, Part] = {}
+
+
+class Asked(NamedTuple):
+    """Which datasets, of which days."""
+
+    datasets: tuple[str, ...]
+    since: datetime | None
+    until: datetime | None
+
+
+def asked(datasets: Sequence[str] | None, since: datetime | None, until: datetime | None) -> Asked:
+    """What to export, checked. Raises UsageError."""
+    chosen = tuple(one_of("dataset", one, DATASETS) for one in (DATASETS if datasets is None else datasets))
+    if not chosen:
+        raise UsageError("no dataset was named", hint=f"A lake holds {', '.join(DATASETS)}")
+    return Asked(chosen, midnight(since), midnight(until, up=True))
+
+
+async def export(store: Store, lake: Lake, what: Asked) -> pl.DataFrame:
+    """Bring a lake up to date; the files that were written, with their rows and bytes."""
+    wrote: list[tuple[str, int, int]] = []
+    for dataset in what.datasets:
+        folder = files.make_folders(lake.path, dataset, f"owner={lake.owner}")
+        with alone(folder):
+            files.sweep(folder)
+            wrote += await _Export(store, folder, dataset, what).run()
+    return pl.DataFrame(wrote, schema=WROTE, orient="row")
+
+
+class _Export:
+    """One dataset into one folder."""
+
+    def __init__(self, store: Store, folder: Path, dataset: str, what: Asked) -> None:
+        self._store, self._folder, self._dataset, self._what = store, folder, dataset, what
+        self._time = DATASETS[dataset]
+        self._notes = _noted(folder / NOTES)
+
+    async def run(self) -> list[tuple[str, int, int]]:
+        columns = (await self._store.read(f"SELECT * FROM {self._dataset} LIMIT 0")).columns
+        hashed = [name for name in columns if name not in LEFT_OUT]
+        seen = "max(seen_at)" if "seen_at" in columns else "NULL"
+        state = (await self._store.read(STATE.format(seen=seen, dataset=self._dataset))).item()
+        if state == self._notes.state and hashed == self._notes.columns and self._whole():
+            return []
+        if not self._notes.parts:
+            self._notes.columns = hashed
+        held = await self._held(hashed)
+        wrote: list[tuple[str, int, int]] = []
+        for batch in _batches([place for place in sorted(held) if self._differs(place, held[place], hashed)], held):
+            rows = await self._store.read(*self._rows(batch, columns))
+            wrote += await asyncio.to_thread(self._write, rows, batch, held, hashed)
+            self._note()
+        everything = self._time is None or (self._what.since is None and self._what.until is None)
+        self._notes.columns, self._notes.state = hashed, state if everything else ""
+        self._note()
+        return wrote
+
+    def _whole(self) -> bool:
+        return all(self._file(place).is_file() for place in self._notes.parts)
+
+    def _file(self, place: str) -> Path:
+        return self._folder / place / FILE
+
+    def _differs(self, place: str, held: Part, hashed: list[str]) -> bool:
+        before = self._notes.parts.get(place)
+        if before is None or not self._file(place).is_file():
+            return True
+        pruned = self._time is not None and held.rows < before.rows
+        return not pruned and (before != held or hashed != self._notes.columns)
+
+    def _note(self) -> None:
+        files.publish(self._folder / NOTES, msgspec.json.encode(self._notes))
+
+    async def _held(self, hashed: list[str]) -> dict[str, Part]:
+        """What the store has of each partition."""
+        names = ", ".join(f'"{name}"' for name in hashed)
+        day = f"epoch_us({self._time}) // {DAY_US}" if self._time else "0"
+        bounds = (
+            f"WHERE ($1::TIMESTAMPTZ IS NULL OR {self._time} >= $1) AND ($2::TIMESTAMPTZ IS NULL OR {self._time} < $2)"
+        )
+        found = await self._store.read(
+            f"SELECT {day} AS day, count(*) AS n, CAST(sum(hash({names})) AS VARCHAR) AS digest FROM {self._dataset} "
+            f"{bounds if self._time else ''} GROUP BY day",
+            [self._what.since, self._what.until] if self._time else [],
+        )
+        return {_place(day) if self._time else "": Part(n, digest) for day, n, digest in found.iter_rows()}
+
+    def _rows(self, batch: Sequence[str], columns: list[str]) -> tuple[str, list[datetime]]:
+        """The rows of partitions that follow one another, in order; those without a day are alone in theirs."""
+        order = [name for name in ("ticker", self._time, *keys()[self._dataset]) if name and name in columns]
+        where, bounds = "", list[datetime]()
+        if self._time and NOWHERE in batch[0]:
+            where = f"WHERE {self._time} IS NULL"
+        elif self._time:
+            where, bounds = f"WHERE {self._time} >= $1 AND {self._time} < $2", [_day(batch[0]), _day(batch[-1], 1)]
+        return f"SELECT * FROM {self._dataset} {where} ORDER BY {', '.join(dict.fromkeys(order)) or 'ALL'}", bounds
+
+    def _write(
+        self, rows: pl.DataFrame, batch: Sequence[str], held: dict[str, Part], hashed: list[str]
+    ) -> list[tuple[str, int, int]]:
+        dated = pl.lit(batch[0]) if len(batch) == 1 else pl.col(str(self._time)).dt.strftime("date=%Y-%m-%d")
+        parts = rows.with_columns(_place=dated).partition_by(
+            "_place", as_dict=True, maintain_order=True, include_key=False
+        )
+        wrote = []
+        for place in batch:
+            part = parts.get((place,))
+            if part is None or part.height != held[place].rows:
+                continue  # the store went on meanwhile: the next export takes it
+            target = files.make_folders(self._folder, *filter(None, [place])) / FILE
+            data = parquet(part, group=GROUP)
+            files.publish(target, data, partial(_check, hashed=hashed, wanted=held[place]))
+            self._notes.parts[place] = held[place]
+            wrote.append((str(target), part.height, len(data)))
+        return wrote
+
+
+def _check(path: Path, *, hashed: list[str], wanted: Part) -> None:
+    """Raise StoreError where a file that was written does not hold the rows that the store was asked for."""
+    names = ", ".join(f'"{name}"' for name in hashed)
+    with told(), duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        sql = f"SELECT count(*), CAST(sum(hash({names})) AS VARCHAR) FROM read_parquet({quoted(path)}, hive_partitioning = false)"
+        found = Part(*fetch(connection, sql).row(0))
+    if found != wanted:
+        said = f"{path.parent} was not written: the file has {found.rows:,} rows with other hashes than the store's {wanted.rows:,}"
+        raise StoreError(said, hint="Rows changed meanwhile, or the disk does not keep what it is given: export again")
+
+
+def _batches(places: Sequence[str], held: dict[str, Part]) -> Iterator[list[str]]:
+    """Days in order, so many together as fit into memory, none between them left out; those without a day apart."""
+    batch: list[str] = []
+    rows = 0
+    for place in places:
+        follows = (
+            bool(batch) and NOWHERE not in place and NOWHERE not in batch[-1] and _day(batch[-1], 1) == _day(place)
+        )
+        if batch and (not follows or rows + held[place].rows > AT_ONCE):
+            yield batch
+            batch, rows = [], 0
+        batch.append(place)
+        rows += held[place].rows
+    if batch:
+        yield batch
+
+
+def _place(day: int | None) -> str:
+    return f"date={NOWHERE if day is None else datetime.fromtimestamp(day * 86_400, UTC).date()}"
+
+
+def _day(place: str, more: int = 0) -> datetime:
+    return datetime.fromisoformat(place.removeprefix("date=")).replace(tzinfo=UTC) + timedelta(days=more)
+
+
+def _noted(path: Path) -> Notes:
+    """What the folder held. Raises StoreError where that cannot be read; it is left as it is."""
+    if not path.exists():
+        return Notes()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Notes)
+    except (msgspec.DecodeError, OSError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {str(error)[:100]}", hint="Delete it, and everything is exported anew"
+        ) from None
