@@ -71,7 +71,10 @@ class Condition(ABC):
         return self
 
     def edges(self, margin: Decimal) -> Edges | None:  # noqa: ARG002 - those that have some need it
-        """Where its answer can change, eased by a margin or not: between two of them it stays as it is; None where more decides it."""
+        """Where its answer can change, eased by a margin or not: between two of them it stays as it is.
+
+        None where more than one quote decides it: a crossing holds for one look only, whatever the next one shows.
+        """
         return None
 
     @property

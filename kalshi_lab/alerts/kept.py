@@ -18,7 +18,6 @@ from kalshi_lab.alerts.engine import (
     FIRED,
     NO_TICKER,
     REMOVED,
-    WAITING,
     Alert,
     Change,
     Engine,
@@ -63,7 +62,7 @@ LIVE = "SELECT * FROM alerts WHERE state = 'armed' ORDER BY created_at, length(a
 STATES = "SELECT states.* FROM alert_states AS states JOIN alerts USING (alert_id) WHERE alerts.state = 'armed'"
 STAND = "SELECT alert_id, ticker, state, fired FROM alert_states WHERE alert_id IN (SELECT unnest($1::VARCHAR[]))"
 SAME = "SELECT * FROM alerts WHERE state = 'armed' AND condition = $1"
-ARMED_IDS = "SELECT alert_id FROM alerts WHERE state = 'armed'"
+STILL_ARMED = "SELECT alert_id FROM alerts WHERE state = 'armed' AND alert_id IN (SELECT unnest($1::VARCHAR[]))"
 EVENTS = """
 SELECT events.*, alerts.label, alerts.condition FROM alert_events AS events JOIN alerts USING (alert_id)
 ORDER BY events.time, length(alert_id), alert_id, length(event_id), event_id
@@ -145,8 +144,8 @@ def keep(
     `looks`: what was seen of the markets of each alert that was looked at, as JSON. `sinks`: where every event is told that names none.
     """
     wanted = list(changes)
-    armed = {row["alert_id"] for row in writes.rows(connection, ARMED_IDS)}
-    ids = sorted({one.alert.alert_id for one in wanted})
+    ids = sorted({one.alert.alert_id for one in wanted} | set(looks or ()))
+    armed = {row["alert_id"] for row in writes.rows(connection, STILL_ARMED, [ids])}
     stand = {
         (one["alert_id"], one["ticker"]): (one["state"], one["fired"]) for one in writes.rows(connection, STAND, [ids])
     }
@@ -240,11 +239,11 @@ def _looked(
     connection: Connection, changes: Sequence[Change], armed: set[str], now: datetime, looks: Mapping[str, str]
 ) -> None:
     """The state of each alert as a whole: of one with a pattern it is that of the pattern, not of a market."""
-    states = {one.alert.alert_id: one.after.state for one in changes if one.ticker == NO_TICKER}
+    states = {one.alert.alert_id: one.after.state for one in changes if one.ticker == NO_TICKER and one.after.over}
     rows = [
         {
             "alert_id": name,
-            "state": ARMED if states.get(name, ARMED) == WAITING else states.get(name, ARMED),
+            "state": states.get(name, ARMED),
             "checked_at": now,
             "last_look": looks.get(name),
         }

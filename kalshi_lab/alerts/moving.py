@@ -40,10 +40,6 @@ class Crosses(OfMarket):
         crossed = before is not None and side != before and self.direction in {"both", side}
         return Judged(crossed, {"side": side} if side else None, f"{side}wards" if crossed else "")
 
-    def edges(self, margin: Decimal) -> Edges:  # noqa: ARG002 - the same for all
-        """The price."""
-        return Edges("mid", (self.threshold,))
-
     def parts(self) -> dict[str, Any]:
         """Ticker, threshold and direction."""
         return {"ticker": self.ticker, "price": f"{self.threshold:f}", "direction": self.direction}
