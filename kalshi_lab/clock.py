@@ -56,7 +56,11 @@ class SystemClock:
 
 
 def span(value: timedelta | str, *, what: str = "span") -> timedelta:
-    """A length of time, from a timedelta or text like "90s", "15m", "24h", "7d", "2w"."""
+    """A length of time, from a timedelta or text like "90s", "15m", "24h", "7d", "2w".
+
+    >>> span("90m")
+    datetime.timedelta(seconds=5400)
+    """
     if isinstance(value, timedelta):
         return value
     match = _SPAN.match(str(value).strip().lower())

@@ -228,7 +228,10 @@ def fee(
     at: When | None = None,
     member: Member = "direct",
 ) -> Decimal:
-    """What one fill costs in fees, exact dollars: `kl.fee("0.055", 1, series)` is Decimal("0.003700").
+    """What one fill costs in fees, exact dollars.
+
+    >>> kl.fee("0.50", 100, ("quadratic", 1))
+    Decimal('1.750000')
 
     `price` is that of the side that the order buys or sells, dollars above 0 and below 1, as text or Decimal; `count` is in contracts.
     A fill record that closes a position names the other side: take its opposite's price. `schedule` is a Series, an Event whose

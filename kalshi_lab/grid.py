@@ -57,6 +57,9 @@ class Grid:
     def snap(self, price: Decimal | str, side: Literal["bid", "ask", "nearest"]) -> Decimal:
         """The valid price next to this one: for a bid at or below it, for an ask at or above it, so that it never pays more.
 
+        >>> kl.Grid([{"start": "0", "end": "1", "step": "0.01"}]).snap("0.425", "bid")
+        Decimal('0.4200')
+
         "nearest" takes the closer of the two, and of two equally near the lower. UsageError where the grid has none on that side.
         """
         asked, word = _price(price), one_of("side", side, ("bid", "ask", "nearest"))

@@ -58,7 +58,7 @@ class Bars(Result):
     def filled(self) -> pl.DataFrame:
         """The table with a row for every interval between a ticker's first bar and its last.
 
-        Where nobody traded n and volume are 0 and prices null.
+        Columns as in `frame`: where nobody traded n and volume are 0 and prices (Float64 dollars) null.
 
         Raises UsageError where that would be more than ten million rows.
         """

@@ -70,7 +70,7 @@ class Result(ABC):
         """What the table says, in words."""
 
     def frame(self) -> pl.DataFrame:
-        """The table."""
+        """The table; for its columns, dtypes and units see the function or verb that made it, as `kl.edge?` for an `Edge`."""
         return self.table
 
     def plot(self, **options: Any) -> Drawing:

@@ -34,6 +34,9 @@ PREFIXES = {
 def category(name: str) -> str:
     """The exchange's word for a category, from that word in any case or a short one such as "econ", "pol" or "ai".
 
+    >>> kl.category("econ")
+    'Economics'
+
     Raises UsageError with the nearest match for anything else.
     """
     words = (*CATEGORIES, OTHER)
@@ -43,7 +46,11 @@ def category(name: str) -> str:
 
 
 def guessed_category(ticker: str) -> str:
-    """The category that a ticker looks like, "Other" where it looks like none; the category of its series is the truth."""
+    """The category that a ticker looks like, "Other" where it looks like none; the category of its series is the truth.
+
+    >>> kl.guessed_category("KXHIGHNY-26NOV22")
+    'Climate and Weather'
+    """
     bare = ticker.upper().removeprefix("KX")
     fitting = [prefix for prefix in PREFIXES if bare.startswith(prefix)]
     return PREFIXES[max(fitting, key=len)] if fitting else OTHER

@@ -185,7 +185,7 @@ class AsyncPages(Generic[R]):
         return self.so_far(exact=exact)
 
     def so_far(self, *, exact: bool = False) -> pl.DataFrame:
-        """What arrived, also after an error in the middle of the pages."""
+        """What arrived, also after an error in the middle of the pages, with the columns of `frame`; see there for dtypes."""
         made = pl.concat([frames.empty(self.listing.record), *self._parts])
         return made if exact else frames.floats(made)
 
@@ -237,7 +237,7 @@ class Pages(Facade, Generic[R]):
         return self._call(self._twin.frame(exact=exact))
 
     def so_far(self, *, exact: bool = False) -> pl.DataFrame:
-        """What arrived, also after an error in the middle of the pages."""
+        """What arrived, also after an error in the middle of the pages, with the columns of `frame`; see there for dtypes."""
         return self._twin.so_far(exact=exact)
 
     @property

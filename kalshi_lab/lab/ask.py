@@ -35,8 +35,9 @@ class AsyncAsk(Verbs):
     ) -> pl.DataFrame:
         """The quotes that the store holds, as they stood at a moment (None: the last ones).
 
-        Columns: ticker, time (the snapshot in which it last changed), status, yes_bid, yes_bid_size, yes_ask, yes_ask_size,
-        last_price, volume, open_interest; a market that had left its listing by then is not in it.
+        Columns: ticker, time (Datetime(us, UTC), the snapshot in which it last changed), status, yes_bid, yes_bid_size, yes_ask,
+        yes_ask_size, last_price, volume, open_interest, in Float64 dollars and contracts, Decimal with `exact=True`; a market that had
+        left its listing by then is not in it.
         """
         now = self.clock.now()
         names = None if tickers is None else checked_tickers(tickers)
@@ -46,12 +47,20 @@ class AsyncAsk(Verbs):
         return made if exact else frames.floats(made)
 
     async def sql(self, query: str, parameters: Sequence[Any] = (), *, exact: bool = False) -> pl.DataFrame:
-        """The rows of one SELECT over the store; `?` or `$1` in it are taken from `parameters`. Nothing can be changed by it."""
+        """The rows of one SELECT over the store; `?` or `$1` in it are taken from `parameters`. Nothing can be changed by it.
+
+        Columns are those of the query; decimals come as Float64, exact with `exact=True`, times as Datetime(us, UTC). Raises UsageError
+        for anything but one SELECT over the store's own tables, StoreError where it fails, takes too long or too much memory.
+        """
         made = await self.store.select(query, parameters)
         return made if exact else frames.floats(made)
 
     async def table(self, name: str, *, exact: bool = False) -> pl.DataFrame:
-        """A whole table of the store as a frame."""
+        """A whole table of the store as a frame.
+
+        Columns are the table's, in its order; decimals come as Float64, exact with `exact=True`, times as Datetime(us, UTC). Raises
+        UsageError for a name that is no table.
+        """
         made = await self.store.table(name)
         return made if exact else frames.floats(made)
 
@@ -113,13 +122,13 @@ class AsyncAsk(Verbs):
     async def stats(self, by: By = "operation", *, request: str | None = None) -> pl.DataFrame:
         """What was asked of the exchange in this session, and how the way to it stands; `kl.charts.stats(lab.stats())` draws it.
 
-        by="operation": operation, host String; attempts, retries, failures, received_bytes Int64; latency_p50, _p95, _p99, queued_p50,
-        _p99 Float64 seconds, over the last attempts (queued: waiting for the rate budget); breaker String, the host's circuit: closed,
-        open, half_open. by="host": host, breaker; until Datetime, when a host that is left alone is tried again (null: it is not); rate,
-        tokens, write_rate, write_tokens Float64, the rate budgets at present (tokens a second, tokens there); retry_tokens, open_requests
-        Int64. by="attempt": the last 10,000 attempts, oldest first: at, request_id, operation, method, path, attempt, status (null: no
-        answer), error (empty: none), received_bytes, queued, latency, url. `request`, the id that an error or the log shows, or how it
-        begins: the attempts of that request alone; UsageError where none is kept.
+        Columns by="operation": operation, host String; attempts, retries, failures, received_bytes Int64; latency_p50, _p95, _p99,
+        queued_p50, _p99 Float64 seconds, over the last attempts (queued: waiting for the rate budget); breaker String, the host's
+        circuit: closed, open, half_open. by="host": host, breaker; until Datetime, when a host that is left alone is tried again (null:
+        it is not); rate, tokens, write_rate, write_tokens Float64, the rate budgets at present (tokens a second, tokens there);
+        retry_tokens, open_requests Int64. by="attempt": the last 10,000 attempts, oldest first: at, request_id, operation, method, path,
+        attempt, status (null: no answer), error (empty: none), received_bytes, queued, latency, url. `request`, the id that an error or
+        the log shows, or how it begins: the attempts of that request alone; UsageError where none is kept.
         """
         return traffic.stats((self.kalshi.door, self.exa.door), by, request)
 

@@ -108,7 +108,7 @@ class AsyncKeep(Verbs):
         until: When | None = None,
         series: str | None = None,
     ) -> pl.DataFrame:
-        """Write a table of the store as files for other tools; a frame of what was written: file, rows, bytes.
+        """Write a table of the store as files for other tools, and say what was written.
 
         `path` a `kl.Lake`: bring the lake up to date with what the store has of `datasets` (None: all that the exchange says to
         everybody), one file a UTC day; where nothing changed nothing is read. Each file is read back, counted and hashed before it takes
@@ -118,7 +118,7 @@ class AsyncKeep(Verbs):
         export is written, in whole UTC days. csv: `path` is the file, written anew, exactly [since, until), safe to open as a
         spreadsheet: a text that begins like a formula gets an apostrophe. Decimals are exact and times UTC in both. A file takes its
         place whole; one that was there stands until then. Files of what the store no longer holds stay. Raises UsageError for an odd
-        path, a dataset or a choice that there is not, DiskFull, StoreError.
+        path, a dataset or a choice that there is not, DiskFull, StoreError. Columns of what it gives: file String; rows, bytes Int64.
         """
         first, last = between(since, until, now=self.clock.now())
         if isinstance(path, Lake):
@@ -137,8 +137,9 @@ class AsyncKeep(Verbs):
         return await exports.export(self.store, place, what, format or ("csv" if place.suffix == ".csv" else "parquet"))
 
     async def archive(self, path: str | PathLike[str]) -> pl.DataFrame:
-        """Write the whole store into one file that any later version, and any reader of Parquet, can read: table, rows, bytes.
+        """Write the whole store into one file that any later version, and any reader of Parquet, can read.
 
+        Columns of what it gives: table String; rows, bytes Int64.
         A zip of Parquet files with a manifest of rows and hashes, all of one moment; it takes its place whole. `import_file` makes a
         store of it again. Raises UsageError for an odd path, DiskFull, StoreError.
         """
@@ -149,8 +150,8 @@ class AsyncKeep(Verbs):
 
         An archive goes into an empty store alone (`kl.Lab(home=...)`), whole or not at all, once every hash in it is checked. The
         database goes into any: what is held already stays as it is, every row is kept whole in `table("imported")`, its news become
-        articles (`lab.news`), and a second import adds nothing. A frame tells what became of the rows: table, into, received = stored +
-        duplicate + quarantined. Raises UsageError for any other file, StoreCorrupt for a damaged archive, StoreError for theses that
+        articles (`lab.news`), and a second import adds nothing. Columns of what it gives: table, into String; received = stored + duplicate
+        + quarantined, Int64. Raises UsageError for any other file, StoreCorrupt for a damaged archive, StoreError for theses that
         cannot be read.
         """
         self.store.writable()

@@ -100,7 +100,11 @@ class AsyncLabPortfolio:
     async def balances(
         self, *, since: When | None = None, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:
-        """The looks at the cash, dollars: looked_at, subaccount_number, exchange_index (null: all of them), balance, portfolio_value."""
+        """The looks at the cash that are kept, oldest first.
+
+        Columns: looked_at Datetime(us, UTC), subaccount_number, exchange_index Int64 (null: all of them), balance, portfolio_value
+        Float64 dollars, Decimal with `exact=True`.
+        """
         start, end = between(since, until, now=self._clock.now())
         return await held.balances(self._store, self.account, since=start, until=end, exact=exact)
 

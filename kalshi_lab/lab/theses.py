@@ -54,7 +54,13 @@ class AsyncTheses(Verbs):
         return await research.thesis(self.kalshi, self.store, self.clock, name, **chosen, **words, **lists)
 
     async def theses(self) -> pl.DataFrame:
-        """All theses at their latest version, a row for each market: your probability, the price then, the result, Brier scores."""
+        """All theses at their latest version, a row for each market: your probability, the price then, the result, Brier scores.
+
+        Columns: name, version, status; created_at (of the first version) and time (of this one), Datetime(us, UTC); ticker;
+        probability, yes_bid and yes_ask of when it was written down, Float64; result (null until final), settlement_value; brier (yours)
+        and market_brier (of the mid price then), Float64, null where there is none. It looks at the store alone: `lab.thesis(name)`
+        asks the exchange for results.
+        """
         return await research.theses(self.store)
 
     async def track_record(self) -> TrackRecord:

@@ -98,7 +98,10 @@ class PortfolioSync:
         return {name: part.problem for name, part in self.parts.items() if part.problem is not None}
 
     def frame(self) -> pl.DataFrame:
-        """A row for each part: part, status, new, received, stored, duplicate, quarantined, pages, resumed_pages, run_id, problem."""
+        """A row for each part.
+
+        Columns: part, status String; new, received, stored, duplicate, quarantined, pages, resumed_pages Int64; run_id, problem String.
+        """
         rows = [[getattr(part, name) for name in COLUMNS] for part in self.parts.values()]
         return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 

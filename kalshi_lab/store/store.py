@@ -84,7 +84,7 @@ class Store(Upkeep):
         """Raise UsageError where there is no file of a store's own to write and to care for."""
 
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
-        """The rows of a query as an exact frame, times in UTC."""
+        """The rows of a query, with its columns, as an exact frame: numbers Decimal, times in UTC."""
         return await self._away(lambda job: self._read(job, sql, parameters))
 
     async def look(self, work: Callable[[Connection], T]) -> T:
@@ -115,6 +115,7 @@ class Store(Upkeep):
     async def select(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """A user's own query: one SELECT, read-only, nothing outside the store.
 
+        Columns are those of the query, numbers exact (Decimal), times in UTC.
         Raises UsageError for anything else, StoreError where it takes longer than `sql_seconds` or more memory than `sql_memory`.
         What is refused is refused as a guard against accidents, not as a sandbox.
         """
@@ -128,7 +129,7 @@ class Store(Upkeep):
             ) from None
 
     async def table(self, name: str) -> pl.DataFrame:
-        """A whole table as an exact frame."""
+        """A whole table with its columns as an exact frame: numbers Decimal, times in UTC. Raises UsageError for a name that is none."""
         if name not in TABLES:
             raise unknown("table", name, TABLES)
         return await self.read(f"SELECT * FROM {name}")

@@ -122,8 +122,8 @@ class Upkeep(ABC):
         """Take out rows older than an age ("90d") or a time, for each target that is named; a dry run only counts.
 
         quotes: with the snapshots, but never what a question about a later moment needs; recordings: book changes (but for each book's last
-        snapshot before the time), ticks and lifecycle. Gives a row for each table: table, rows (that go), of, before. The file keeps its
-        size until `vacuum`. Raises UsageError without a target.
+        snapshot before the time), ticks and lifecycle. Columns: table String; rows (that go), of Int64; before Datetime(us, UTC).
+        The file keeps its size until `vacuum`. Raises UsageError without a target.
         """
         from kalshi_lab.store.prune import prune
 

@@ -256,13 +256,14 @@ class AsyncTrading:
         return await self._audit.frame()
 
     async def unresolved(self) -> pl.DataFrame:
-        """The live attempts of which nobody knows what became, those of killed processes too; columns as in `audit`."""
+        """The live attempts of which nobody knows what became, those of killed processes too; see `audit` for the columns."""
         return await self._audit.unresolved()
 
     async def reconcile(self) -> pl.DataFrame:
-        """Look for what became of each unresolved attempt, and enter it; nothing is sent. What is still not known afterwards.
+        """Look for what became of each unresolved attempt, and enter it; nothing is sent.
 
         An attempt is taken never to have arrived only where the exchange's lists are complete well beyond the time of sending.
+        Gives what is still not known afterwards; see `audit` for the columns.
         """
         travels = timedelta(seconds=self._guard.settings.deadline) + LEFT_BEHIND
         for row in (await self._audit.unresolved()).to_dicts():

@@ -97,7 +97,7 @@ class View:
     resting: tuple[Resting, ...] = ()
 
     def history(self, ticker: str) -> pl.DataFrame:
-        """The quotes of one market so far."""
+        """The quotes of one market so far, oldest first, with the columns of `past` (Float64 dollars and contracts, times in UTC)."""
         return self.past.filter(ticker=ticker)
 
     def buy(

@@ -68,7 +68,7 @@ class AsyncNews:
         self._spending = spending
 
     async def track(self, target: str, *, queries: str | Iterable[str] | None = None) -> pl.DataFrame:
-        """Follow a market or an event; the topics that are followed, as `topics` shows them.
+        """Follow a market or an event; the topics that are followed, see `topics` for the columns.
 
         queries: what to search for; its own question where none are given. What was found for others and concerns it, too, is linked to it
         at once. Raises NotFound for a ticker that is neither a market nor an event.
@@ -95,7 +95,11 @@ class AsyncNews:
         await self._store.write(lambda connection: connection.execute(STOP, [target]) and None)
 
     async def topics(self) -> pl.DataFrame:
-        """What is followed: target, kind, queries, tickers, created_at, read_until, looked_at (UTC), problem of the last look."""
+        """What is followed, a row each.
+
+        Columns: target, kind String; queries, tickers List(String); created_at, read_until, looked_at Datetime(us, UTC); problem String,
+        of the last look.
+        """
         return (await self._store.read(ALL)).drop("tracked", "claims")
 
     async def collect(
@@ -106,7 +110,8 @@ class AsyncNews:
         Each topic is read from where its last look ended, with twelve hours of overlap, the first time from `since` on. An article is kept
         once, by the one form of its address, and linked to every followed market that it concerns, whichever topic found it. A search that
         fails, or that the budget does not allow, leaves its topic where it was, says so in `problem`, and stops no other.
-        Columns: target, found (pages), new (articles), linked (pairs of article and market), judged, problem (null where all went well).
+        Columns: target String; found (pages), new (articles), linked (pairs of article and market), judged Int64; problem String (null
+        where all went well).
         """
         now = self._clock.now()
         task = self._spending.part("news", budget)
