@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kalshi_lab import markup
 from kalshi_lab.alerts import kept
 from kalshi_lab.alerts.engine import FIRED, Engine
+from kalshi_lab.alerts.held import Held
 from kalshi_lab.alerts.looks import look_around
 from kalshi_lab.alerts.tops import Tops
 from kalshi_lab.errors import LabError
@@ -85,7 +86,7 @@ class AsyncWatch(AsyncSession):
         self._kalshi, self._store, self._clock = kalshi, store, clock
         self._facts, self._deliveries = facts, deliveries
         self._every, self._streams = every.total_seconds(), stream
-        self._engine, self._tops = Engine(), Tops()
+        self._engine, self._tops, self._held = Engine(), Tops(), Held(store)
         self._stream: AsyncStream | None = None
         self._arriving: asyncio.Task[list[Item]] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -144,6 +145,7 @@ class AsyncWatch(AsyncSession):
                 await self._stream.close()
             with suppress(LabError):
                 await self._keep()
+            await self._held.let_go()
 
     async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong is told, and the watch goes on: it is left alone for months."""
@@ -168,6 +170,7 @@ class AsyncWatch(AsyncSession):
         self._rounds, self._last_round = self._rounds + 1, now
 
     async def _load(self) -> None:
+        await self._held.let_go()
         self._engine.load(*await self._store.look(kept.read))
 
     async def _keep(self, *, looked: bool = False) -> None:
@@ -179,9 +182,7 @@ class AsyncWatch(AsyncSession):
             return
         sinks = self._deliveries.names
         try:
-            alarms, whole = await self._store.write(
-                lambda connection: kept.keep(connection, changes, now, sinks, looks)
-            )
+            alarms, whole = await self._held.write(lambda connection: kept.keep(connection, changes, now, sinks, looks))
         except BaseException:
             self._engine.give_back(changes)
             raise
@@ -196,9 +197,11 @@ class AsyncWatch(AsyncSession):
         try:
             while not resting.done():
                 waited = {resting, self._arriving} if self._arriving is not None else {resting}
-                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=self._held.patience)
                 if self._arriving is not None and self._arriving.done():
                     await self._guarded("messages", self._arrived(self._arriving))
+                else:
+                    await self._held.let_go()
         finally:
             resting.cancel()
 

@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -218,10 +219,20 @@ class Placed(Store):
         super().__init__(path)
         self.waits: list[float] = []
 
+    @asynccontextmanager
+    async def burst(self) -> AsyncIterator[Any]:
+        async with super().burst() as held:
+            plain = held.write
+            held.write = lambda work, noted=None: self._placed(plain, work, noted)  # type: ignore[method-assign]
+            yield held
+
     async def write(self, work: Any, noted: Any = None) -> Any:
+        return await self._placed(super().write, work, noted)
+
+    async def _placed(self, write: Any, work: Any, noted: Any) -> Any:
         stream = self.stream
         if stream is None:
-            return await super().write(work, noted)
+            return await write(work, noted)
         place, oldest = stream.seen, stream.oldest  # type: ignore[attr-defined]
 
         def both(connection: Any) -> Any:
@@ -230,7 +241,7 @@ class Placed(Store):
             connection.execute("INSERT INTO place VALUES ($1)", [place])
             return work(connection)
 
-        done = await super().write(both, noted)
+        done = await write(both, noted)
         if oldest is not None:
             self.waits.append(time.monotonic() - oldest)
             stream.oldest = None
