@@ -42,13 +42,14 @@ LEFT JOIN (SELECT ticker, status IN {LIVE} AS live FROM markets) AS states ON su
 SYNCS = """
 SELECT dataset, json_extract_string(scope, '$.series') AS series, max(time) AS time,
        max(time) FILTER (WHERE json_extract_string(scope, '$.tickers') IS NULL AND json_extract_string(scope, '$.event') IS NULL) AS whole
-FROM ledger WHERE walk = '' GROUP BY ALL
+FROM ledger WHERE walk = '' AND dataset IN ('series', 'events', 'markets') GROUP BY ALL
 """
 OLD = f"""
 SELECT series, count(*) AS stale FROM markets JOIN ({NAMED}) AS named USING (ticker)
 WHERE status IN {LIVE} AND greatest(seen_at, (SELECT max(until) FROM coverage WHERE dataset = 'markets' AND subject IN ('', series))) < $1
 GROUP BY ALL
 """
+LISTINGS = {"series", "events", "markets"}
 Key = tuple[str, str | None, int | None]
 
 
@@ -80,7 +81,7 @@ def _frame(connection: Connection, now: datetime, stale: timedelta) -> pl.DataFr
     whole = {key[0]: held for key, held in found.items() if "" in held.read}
     for dataset, series, time, _ in fetch(connection, SYNCS).iter_rows():
         for key, held in found.items():
-            if key[0] == dataset and series in {None, key[1]} and dataset in {"series", "events", "markets"}:
+            if key[0] == dataset and series in {None, key[1]}:
                 held.looked = max(filter(None, (held.looked, time)))
     for series, count in fetch(connection, OLD, [now - stale]).iter_rows():
         if ("markets", series, None) in found:
@@ -92,8 +93,10 @@ def _frame(connection: Connection, now: datetime, stale: timedelta) -> pl.DataFr
 def _read(connection: Connection, found: dict[Key, Held]) -> None:
     """What was asked for and what was read, under the series of each subject."""
     for row in fetch(connection, READ).iter_rows(named=True):
-        listing = row["dataset"] not in {"trades", "candlesticks"}
         dataset = row["dataset"].removeprefix("settled ")
+        listing = dataset in LISTINGS
+        if not listing and dataset not in {"trades", "candlesticks"}:
+            continue  # an account's records have no series
         series = (row["subject"] or None) if listing else row["series"]
         held = found.setdefault((dataset, series, row["interval_minutes"] or None), Held())
         kind = held.read if row["complete"] else held.asked

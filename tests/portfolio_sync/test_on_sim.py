@@ -110,6 +110,18 @@ def test_an_account_from_its_first_order_to_the_archive(traded: Exchange, tmp_pa
     asyncio.run(live())
 
 
+def test_what_the_store_holds_is_told_after_a_sync_too(traded: Exchange, tmp_path: Path) -> None:
+    """Coverage is about series: an account's records, and how their ledger is named, are no part of it."""
+
+    async def live() -> None:
+        async with lab(traded, tmp_path) as one:
+            await one.sync("markets", series="KXHIGHNY", status="open", progress=False)
+            assert (await bring(one)).ok
+            assert set((await one.coverage())["dataset"]) == {"markets"}
+
+    asyncio.run(live())
+
+
 def test_accounts_of_one_store_see_their_own(traded: Exchange, tmp_path: Path) -> None:
     """Two members in one home: what each reads back is hers."""
 
