@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from kalshi_lab.analysis.returns import Returns, SizeEffects, returns, size_effects
     from kalshi_lab.analysis.scan import Scan, scan, why_not_tradeable
     from kalshi_lab.analysis.slippage import Slippage, safe_size, slippage
+    from kalshi_lab.analysis.spark import Spark
     from kalshi_lab.analysis.spreads import Spreads, spreads
     from kalshi_lab.analysis.timeline import Timeline, timeline
     from kalshi_lab.analysis.timing import Timing, timing
@@ -149,6 +150,7 @@ _PLACES = {
     "analysis.scan": ("Scan", "scan", "why_not_tradeable"),
     "analysis.longshots": ("Longshots", "longshots"),
     "analysis.returns": ("Returns", "SizeEffects", "returns", "size_effects"),
+    "analysis.spark": ("Spark",),
     "analysis.spreads": ("Spreads", "spreads"),
     "analysis.volume": ("VolumeProfile", "volume_profile"),
     "analysis.correlation": ("Correlation", "LeadLag", "correlation", "lead_lag"),
@@ -288,6 +290,7 @@ __all__ = [
     "SizeEffects",
     "Slippage",
     "Snapshot",
+    "Spark",
     "Spreads",
     "StalledPagination",
     "Store",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import polars as pl
@@ -15,6 +16,13 @@ class Engine(Protocol):
 
     def run(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
         """The rows of one SELECT, in which each keyword frame is a table under its name."""
+
+
+class FarEngine(Protocol):
+    """Runs a reduction over tables that it reaches by itself, as `kl.Spark` does over a lake, instead of the lab's store."""
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """The rows of one SELECT with `$1`, `$2`, ... taken from the parameters."""
 
 
 class Drawing(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -25,10 +26,11 @@ from kalshi_lab.store.compact import STATE
 from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from kalshi_lab.analysis.bars import Bars
+    from kalshi_lab.analysis.engine import FarEngine
     from kalshi_lab.analysis.longshots import Longshots
     from kalshi_lab.analysis.returns import Returns, SizeEffects, Weight
     from kalshi_lab.analysis.spreads import Spreads
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from kalshi_lab.store import Store
     from kalshi_lab.store.connection import Connection
 
+Ask = Callable[[str, "Sequence[Any]"], "Awaitable[pl.DataFrame]"]
 ONE = ("time", "price", "size", "yes")
 # the market of every so many trades of the copy
 CUTS = "SELECT DISTINCT market FROM tape.trades WHERE rowid > 0 AND rowid % $1 = 0 AND market > 0 ORDER BY market"
@@ -46,10 +49,16 @@ RETURNS = ("cluster", "price", "size", "yes", "won", "taker_rate", "maker_rate")
 
 
 class AsyncTape(Verbs):
-    """Think: trades."""
+    """Think: trades. `engine`: a `kl.Spark` over a lake, which is asked instead of the store; its digits are the same."""
 
     async def tape(
-        self, ticker: str, *, start: When | None = None, end: When | None = None, exact: bool = False
+        self,
+        ticker: str,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        exact: bool = False,
+        engine: FarEngine | None = None,
     ) -> pl.DataFrame:
         """The trades of one market in [start, end) that the store holds, oldest first.
 
@@ -59,9 +68,12 @@ class AsyncTape(Verbs):
         which = self._chosen(ticker, None, start, end)
         plain = from_store(ONE, which)
         compact = f"{from_compact(ONE, which)} UNION ALL {plain} AND trades.rowid >= {{above}}"
-        made = await self.store.look(
-            quickest(lambda tape: ONE_MARKET.format(tape=tape), plain, compact, which.parameters)
-        )
+        if engine is not None:
+            made = await self._reduce(engine, ONE_MARKET.format(tape=plain), which.parameters)
+        else:
+            made = await self.store.look(
+                quickest(lambda tape: ONE_MARKET.format(tape=tape), plain, compact, which.parameters)
+            )
         times = pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         made = made.select(pl.lit(ticker).alias("ticker"), times.alias("created_time"), pl.exclude("time"))
         return made if exact else frames.floats(made)
@@ -77,6 +89,7 @@ class AsyncTape(Verbs):
         bins: int | Sequence[float | Decimal] = 10,
         confidence: float = 0.95,
         cluster: bool = True,
+        engine: FarEngine | None = None,
     ) -> Returns:
         """What makers and takers of kept trades with known results earned, by price, side and role, gross and net of fees.
 
@@ -85,7 +98,7 @@ class AsyncTape(Verbs):
         Needs `sync("trades")` and `sync("markets", status="settled")`, and `snapshot()` or `sync("series")` for the fees.
         """
         question = returns_of.Question(weight, edges(bins), confidence, cluster)
-        reduced = await self._reduced(question, tickers, series, start, end)
+        reduced = await self._reduced(question, tickers, series, start=start, end=end, engine=engine)
         return await asyncio.to_thread(question.returns, reduced)
 
     async def longshots(
@@ -99,6 +112,7 @@ class AsyncTape(Verbs):
         bins: int | Sequence[float | Decimal] = 20,
         confidence: float = 0.95,
         cluster: bool = True,
+        engine: FarEngine | None = None,
     ) -> Longshots:
         """How often the contracts of kept trades won over what they cost, each trade counted from both sides: calibration by trade.
 
@@ -110,7 +124,10 @@ class AsyncTape(Verbs):
         plain, compact = from_store(question.fields, which), None
         if which.of_all:
             compact = f"{from_compact(question.fields, which)} UNION ALL {plain} AND trades.rowid >= {{above}}"
-        reduced = await self.store.look(quickest(question.sql, plain, compact, which.parameters))
+        if engine is not None:
+            reduced = await self._reduce(engine, question.sql(plain), which.parameters)
+        else:
+            reduced = await self.store.look(quickest(question.sql, plain, compact, which.parameters))
         return await asyncio.to_thread(question.result, reduced)
 
     async def size_effects(
@@ -123,10 +140,11 @@ class AsyncTape(Verbs):
         end: When | None = None,
         weight: Weight = "contract",
         confidence: float = 0.95,
+        engine: FarEngine | None = None,
     ) -> SizeEffects:
         """What makers and takers of kept trades earned by the size of the trade; see `kl.size_effects`, and `returns` for what it needs."""
         question = returns_of.Question(weight, confidence=confidence, sizes=returns_of.checked_sizes(sizes))
-        reduced = await self._reduced(question, tickers, series, start, end)
+        reduced = await self._reduced(question, tickers, series, start=start, end=end, engine=engine)
         return await asyncio.to_thread(question.size_effects, reduced)
 
     async def spreads(
@@ -141,6 +159,7 @@ class AsyncTape(Verbs):
         weight: str = "contract",
         bins: int | Sequence[float | Decimal] = 10,
         confidence: float = 0.95,
+        engine: FarEngine | None = None,
     ) -> Spreads:
         """Effective spread, realised spread and price impact of kept trades, from kept quotes and candlesticks around them.
 
@@ -152,7 +171,7 @@ class AsyncTape(Verbs):
         trades = from_store(spreads_of.FIELDS, which, known=True).replace(
             "known.cluster AS", "coalesce(known.cluster, trades.ticker) AS"
         )
-        reduced = await self.store.read(question.sql(trades, SEEN.format(where=named)), which.parameters)
+        reduced = await self._reduce(engine, question.sql(trades, SEEN.format(where=named)), which.parameters)
         return await asyncio.to_thread(question.result, reduced)
 
     async def bars(
@@ -163,15 +182,17 @@ class AsyncTape(Verbs):
         series: str | None = None,
         start: When | None = None,
         end: When | None = None,
+        engine: FarEngine | None = None,
     ) -> Bars:
         """Open, high, low, close, volume and VWAP of kept trades in intervals of `every`, aligned to UTC; see `kl.bars`.
 
         All of them are held at once: for the whole store take `stream_bars`.
         """
-        stream = self.stream_bars(tickers, every=every, series=series, start=start, end=end)
-        empty = await self.store.read(bars_of.sql(stream.every, from_store(bars_of.FIELDS, chosen()) + " AND false"))
+        stream = self.stream_bars(tickers, every=every, series=series, start=start, end=end, engine=engine)
+        none = bars_of.sql(stream.every, from_store(bars_of.FIELDS, chosen()) + " AND false")
+        empty = await self._reduce(engine, none, ())
         made = [bars_of.finished(empty)] + [frame async for frame in stream]
-        lost = (await self.store.read(unknown_in_store(stream.which), stream.which.parameters)).item()
+        lost = (await self._reduce(engine, unknown_in_store(stream.which), stream.which.parameters)).item()
         return await asyncio.to_thread(
             bars_of.result, pl.concat(made), stream.every, {"without a price, count or time": lost}
         )
@@ -184,6 +205,7 @@ class AsyncTape(Verbs):
         series: str | None = None,
         start: When | None = None,
         end: When | None = None,
+        engine: FarEngine | None = None,
     ) -> AsyncBarStream:
         """The bars of the whole store, or of what is chosen, some days at a time: `for frame in lab.stream_bars(every="1h")`.
 
@@ -191,7 +213,8 @@ class AsyncTape(Verbs):
         Columns as of `kl.bars`. Memory stays that of about four million trades, or with a copy made by `lab.store.compact()`, which is
         quicker, that of the bars of sixty million: 3 GB where every second trade has a bar of its own.
         """
-        return AsyncBarStream(self.store, self._chosen(tickers, series, start, end), bars_of.width(every))
+        ask = None if engine is None else partial(self._reduce, engine)
+        return AsyncBarStream(self.store, self._chosen(tickers, series, start, end), bars_of.width(every), ask)
 
     async def volume_profile(
         self,
@@ -203,20 +226,26 @@ class AsyncTape(Verbs):
         series: str | None = None,
         start: When | None = None,
         end: When | None = None,
+        engine: FarEngine | None = None,
     ) -> VolumeProfile:
         """Kept trades and contracts by price, hour of the day or day of the week; see `kl.volume_profile`."""
         question, which = volume_of.asked(by, clock, bins), self._chosen(tickers, series, start, end)
-        return question.result(
-            await self.store.read(question.sql(from_store(question.fields, which, known=True)), which.parameters)
-        )
+        sql = question.sql(from_store(question.fields, which, known=True))
+        return question.result(await self._reduce(engine, sql, which.parameters))
 
     async def _reduced(
-        self, question: returns_of.Question, tickers: Any, series: str | None, start: When | None, end: When | None
+        self,
+        question: returns_of.Question,
+        tickers: Any,
+        series: str | None,
+        *,
+        start: When | None,
+        end: When | None,
+        engine: FarEngine | None,
     ) -> pl.DataFrame:
         which = self._chosen(tickers, series, start, end)
-        return await self.store.read(
-            question.sql(from_store(RETURNS[0 if question.clustered else 1 :], which)), which.parameters
-        )
+        sql = question.sql(from_store(RETURNS[0 if question.clustered else 1 :], which))
+        return await self._reduce(engine, sql, which.parameters)
 
     def _chosen(
         self, tickers: str | Iterable[str] | None, series: str | None, start: When | None, end: When | None
@@ -229,9 +258,9 @@ class AsyncTape(Verbs):
 class AsyncBarStream:
     """Bars, some days at a time: `async for frame in stream`."""
 
-    def __init__(self, store: Store, which: Chosen, every: int) -> None:
+    def __init__(self, store: Store, which: Chosen, every: int, ask: Ask | None = None) -> None:
         self.which, self.every = which, every
-        self._store = store
+        self._store, self._ask = store, ask  # ask: another engine than the store's
 
     async def __aiter__(self) -> AsyncIterator[pl.DataFrame]:
         counted = await self._reduced(bars_of.by_day, ("time",), self.which)
@@ -239,7 +268,7 @@ class AsyncBarStream:
             days = counted.filter(pl.col("day").is_between(_micro(since), _micro(until), closed="left"))
             windows = bars_of.windows(days, self.every, WINDOW)
             work = partial(self._by_market, which=self.which.within(since, until), windows=windows)
-            held = await self._store.look(work) if self.which.of_all else None
+            held = await self._store.look(work) if self.which.of_all and self._ask is None else None
             for place, (start, end) in enumerate(windows):
                 if held is not None:
                     reduced, held[place] = held[place], pl.DataFrame()
@@ -270,6 +299,8 @@ class AsyncBarStream:
         return [each.with_columns(ticker=names.gather(each["ticker"])) for each in made]
 
     async def _reduced(self, sql: Callable[[str], str], fields: Sequence[str], which: Chosen) -> pl.DataFrame:
+        if self._ask is not None:
+            return await self._ask(sql(from_store(fields, which, known=True)), which.parameters)
         compact = from_compact(fields, which, known=True) if which.of_all else None
         return await self._store.look(quickest(sql, from_store(fields, which, known=True), compact, which.parameters))
 

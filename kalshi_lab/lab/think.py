@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kalshi_lab.analysis.base_rate import BaseRate
+    from kalshi_lab.analysis.engine import FarEngine
     from kalshi_lab.analysis.result import Calibration
 
 Price = Literal["mid", "last", "executable"]
@@ -74,17 +75,19 @@ class AsyncThink(Verbs):
         by: str | Sequence[str] | None = None,
         bins: int | Sequence[float | Decimal] = 10,
         confidence: float = 0.95,
+        engine: FarEngine | None = None,
     ) -> Calibration:
         """How often markets at a price settled at YES: one query over the store, intervals clustered by event.
 
         `by` is one or several of "horizon", "category", "series_ticker", "event_ticker", "ticker", "size", "price_band". See `forecasts`
-        for the price, the horizon and the weight, and `kl.calibration` for the figures.
+        for the price, the horizon and the weight, and `kl.calibration` for the figures. engine: a `kl.Spark` over a lake,
+        which is asked instead of the store.
         """
         chosen = Labelled.asked(horizon, price, weight, series)
         weighed = None if weight == "contract-day" else weight
         words: dict[str, Any] = {"horizon": chosen.said, "weighting": WEIGHTS[weight]}
         question = calibrations.asked(by, "event_ticker", weighed, bins, confidence, **words)
-        reduced = await self.store.read(question.sql(chosen.reduced(question.by)), chosen.parameters)
+        reduced = await self._reduce(engine, question.sql(chosen.reduced(question.by)), chosen.parameters)
         return await asyncio.to_thread(question.result, reduced)
 
     async def base_rate(

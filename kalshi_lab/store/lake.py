@@ -25,7 +25,7 @@ from kalshi_lab.store.versions import create
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
     from kalshi_lab.store.connection import Connection
@@ -70,7 +70,10 @@ class Lake:
         return tuple(sorted(one.name.removeprefix("owner=") for one in found))
 
     def frame(self) -> pl.DataFrame:
-        """What is there, without reading it: dataset, owner, partitions (files), bytes."""
+        """What is there, without reading it.
+
+        Columns: dataset, owner String; partitions (files), bytes Int64.
+        """
         rows = []
         for dataset in DATASETS:
             for owner in self.owners(dataset):
@@ -170,9 +173,23 @@ class _Views:
         made = f"CREATE VIEW {dataset} AS SELECT {chosen} FROM {source}"
         if not mixed or not keys()[dataset]:
             return made
-        newest = ", ".join([*(["seen_at DESC NULLS LAST"] if "seen_at" in there else []), "filename"])
-        key = ", ".join(keys()[dataset])
-        return f"{made} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest}) = 1"
+        return f"CREATE VIEW {dataset} AS SELECT {chosen} FROM ({settled(dataset, source, there)})"
+
+
+def settled(dataset: str, source: str, columns: Container[str]) -> str:
+    """The rows of several owners, each key once: as it was seen last."""
+    newest = ", ".join([*(["seen_at DESC NULLS LAST"] if "seen_at" in columns else []), "filename"])
+    ranked = f"row_number() OVER (PARTITION BY {', '.join(keys()[dataset])} ORDER BY {newest})"
+    return f"SELECT * FROM (SELECT *, {ranked} AS _place FROM {source}) AS ranked WHERE _place = 1"
+
+
+def shapes_of(lake: Lake) -> dict[str, pl.Schema]:
+    """The columns of each dataset, as frames have them."""
+    base = _Views(lake).connection()
+    try:
+        return {dataset: fetch(base, f"SELECT * FROM {dataset} LIMIT 0").schema for dataset in DATASETS}
+    finally:
+        base.close()
 
 
 def _column(name: str, kind: str, there: str | None) -> str:
