@@ -76,20 +76,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--out", type=Path, required=True, help="the folder for what was executed")
     one.add_argument("--html", action="store_true", help="and a page beside it, which needs nothing else")
+    one.add_argument("--timeout", help='what one cell may take at most ("30m"); for ever where none is given')
+    one.add_argument("--quiet", action="store_true", help="say nothing where it went well, as cron likes it")
+    one.add_argument("--log", type=Path, help="a file to which a line is added for each run, however it ended")
     one.set_defaults(run=_one)
     return parser
 
 
 def _one(chosen: argparse.Namespace) -> int:
-    """One notebook and one line; 2 where what was asked for cannot be run."""
+    """One notebook and one line; 1 where it failed, 2 where what was asked for cannot be run."""
     try:
         given = runs.read(chosen.name, [(name, value) for name, value in chosen.p])
-        ran = runs.run_notebook(chosen.name, given, out=chosen.out, html=chosen.html, progress=False)
-    except UsageError as error:
-        print(f"kalshi_lab: {error}", file=sys.stderr)
-        return 2
-    print(f"kalshi_lab: {ran.path.stem} ran in {ran.seconds:.1f} s: {ran.page or ran.path}")
-    return 0
+        ran = runs.run_notebook(
+            chosen.name, given, out=chosen.out, html=chosen.html, progress=False, timeout=chosen.timeout
+        )
+        code, said = 0, f"{ran.path.stem} ran in {ran.seconds:.1f} s: {ran.page or ran.path}"
+    except LabError as error:
+        code, said = 2 if isinstance(error, UsageError) else 1, str(error)
+    except KeyboardInterrupt:
+        code, said = 130, f"{chosen.name} was stopped"
+    if chosen.log:
+        code, said = _logged(chosen.log, code, said)
+    if code or not chosen.quiet:
+        print(f"kalshi_lab: {said}", file=sys.stderr if code else sys.stdout)
+    return code
+
+
+def _logged(path: Path, code: int, said: str) -> tuple[int, str]:
+    """Add a line to the log; a run whose line could not be written has failed."""
+    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {code} {' '.join(said.split())}\n"
+    try:
+        with path.expanduser().open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        return max(code, 1), f"{said}; the log {path} cannot be written: {error.strerror}"
+    return code, said
 
 
 def _demo(chosen: argparse.Namespace) -> int:

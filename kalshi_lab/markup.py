@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import unicodedata
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -99,6 +101,82 @@ def png(image: bytes, alt: str) -> Html:
     return Html(f'<img alt="{esc(alt)}" style="max-width:100%" src="{source}">')
 
 
+def cleaned(text: str) -> Html:
+    """Markup from elsewhere, built anew of words, tables and embedded pictures; whatever could act, fetch or cover the page is left out."""
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    return Html("".join([*reader.parts, *(f"</{name}>" for name in reversed(reader.open))]))
+
+
+_VOID = {"br", "hr", "img"}
+_KEPT = {
+    *_VOID, "a", "div", "span", "p", "pre", "code", "b", "strong", "i", "em", "small", "sub", "sup", "h1", "h2", "h3", "h4", "h5", "h6",
+    "section", "ul", "ol", "li", "dl", "dt", "dd", "details", "summary", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td",
+}  # fmt: skip
+_DROPPED = {
+    "script",
+    "style",
+    "template",
+    "iframe",
+    "object",
+    "svg",
+    "math",
+    "noscript",
+    "title",
+    "textarea",
+    "select",
+    "head",
+}
+_WORDS = {"colspan", "rowspan", "title", "alt", "role", "border", "align"}
+_PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
+_UNSAFE = re.compile(r"url|image|position|expression|import|behavior|binding|[\\\\@<>{}]|/\*", re.IGNORECASE)
+DEEPEST = 200
+
+
+class _Reader(HTMLParser):
+    """Goes through markup and writes down what may stay; `open` are the elements that are not closed yet."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self.open: list[str] = []
+        self._within: list[str] = []  # elements whose content is left out with them
+
+    def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        if name in _DROPPED:
+            self._within.append(name)
+        elif name in _KEPT and not self._within and len(self.open) < DEEPEST:
+            given = "".join(f' {key}="{esc(value or "")}"' for key, value in attrs if _harmless(key, value or ""))
+            self.parts.append(f"<{name}{given}>")
+            if name not in _VOID:
+                self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        if name in self._within:
+            del self._within[self._within.index(name) :]
+        elif not self._within and name in self.open:
+            last = len(self.open) - self.open[::-1].index(name) - 1
+            self.parts += [f"</{one}>" for one in reversed(self.open[last:])]
+            del self.open[last:]
+
+    def handle_startendtag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        if name not in _DROPPED:
+            self.handle_starttag(name, attrs)
+
+    def handle_data(self, data: str) -> None:
+        if not self._within:
+            self.parts.append(esc(data))
+
+
+def _harmless(key: str, value: str) -> bool:
+    if key == "href":
+        return value.startswith("https://")
+    if key == "src":
+        return _PICTURE.fullmatch(value) is not None
+    return key in _WORDS or (key == "style" and _UNSAFE.search(value) is None)
+
+
 def page(title: str, *sections: object) -> Html:
     """A whole self-contained page: no script, nothing fetched from elsewhere."""
     style = Html(
@@ -108,7 +186,8 @@ def page(title: str, *sections: object) -> Html:
         "@media(prefers-color-scheme:dark){body{background:#14171f;color:#e6e9f0}img{background:#fff}}</style>"
     )
     policy = Html(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        "form-action 'none'; base-uri 'none'\">"
     )
     head = tag("head", Html('<meta charset="utf-8">'), policy, tag("title", title), style)
     return Html("<!doctype html>" + tag("html", head, tag("body", tag("h1", title), *sections), lang="en"))

@@ -8,17 +8,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import markup
+from kalshi_lab.notebook import execution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+POLICY = "default-src 'none'"  # by which a page of this library is known
 
 
 def write(path: Path, title: str, figures: Mapping[str, object], notebooks: Sequence[Path]) -> int:
     """Write the page; how many pictures are on it."""
     cells = [cell for notebook in notebooks for cell in json.loads(notebook.read_text("utf-8"))["cells"]]
     shown = [part for cell in cells for part in _cell(cell)]
-    path.write_text(markup.page(title, markup.table((), figures.items()), *shown), "utf-8")
+    execution.write(path, markup.page(title, markup.table((), figures.items()), *shown))
     return sum(part.count("<img ") for part in shown)
 
 
@@ -43,10 +45,8 @@ def _output(output: dict[str, Any]) -> Iterable[markup.Html]:
     plain = _text(output.get("text") or data.get("text/plain") or "")
     if "image/png" in data:
         yield markup.png(base64.b64decode(data["image/png"]), plain)
-    elif "text/html" in data and "widget" not in "".join(data):
-        yield markup.Html(
-            _text(data["text/html"])
-        )  # made by markup or Polars, which escape; the page's policy allows no script
+    elif "text/html" in data:
+        yield markup.cleaned(_text(data["text/html"]))
     elif plain and "application/vnd.jupyter.widget-view+json" not in data and output.get("name") != "stderr":
         yield markup.tag("pre", plain)
 

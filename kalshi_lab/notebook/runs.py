@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import base64
 import json
-import re
 import time
 from dataclasses import dataclass, field
 from importlib import resources
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kalshi_lab import markup
+from kalshi_lab.clock import span
 from kalshi_lab.errors import LabError, UsageError, unknown
-from kalshi_lab.notebook import report
+from kalshi_lab.notebook import execution, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-_QUIET = ["--IPKernelApp.log_level=40"]  # a kernel on loopback need not warn of eavesdroppers
+    from datetime import timedelta
 
 
 def folder() -> Path:
@@ -65,36 +65,47 @@ def run_notebook(
     out: str | Path,
     html: bool = False,
     progress: bool = True,
+    timeout: timedelta | str | None = None,
     **named_parameters: Any,
 ) -> NotebookRun:
     """Run one of the library's notebooks in a fresh kernel and keep it as `out/<notebook>.ipynb`; with `html`, a page beside it.
 
-    Parameters come as a mapping, as keywords, or both; which there are stands in the notebook's first cell. It blocks, also inside
-    a running kernel; `await asyncio.to_thread(kl.run_notebook, ...)` does not. A page holds words, tables and pictures, runs no
-    script and fetches nothing. Raises UsageError before anything runs (an unknown notebook or parameter, a value of another type
-    than the default has, a parameter given twice, a folder that cannot be used) and LabError for a cell that fails.
+    Parameters come as a mapping, as keywords, or both; which there are stands in the notebook's first cell (one that has the name of a
+    word here goes into the mapping). It blocks, also inside a running kernel; `await asyncio.to_thread(kl.run_notebook, ...)` does not.
+    timeout: what one cell may take at most ("30m"; None: for ever). A page holds words, tables and pictures, runs no script and fetches
+    nothing. An earlier run in the folder is replaced, in one step; any other file of that name is left alone, with a UsageError.
+
+    Raises UsageError before anything runs (an unknown notebook or parameter, a value of another type than the default has, a parameter
+    given twice, a folder that cannot be used), and LabError for a cell that fails or takes too long, a kernel that dies or is not there:
+    with the cell, its error, and where what ran is kept, marked as failed (the page, too).
     """
     twice = sorted(set(parameters or {}) & set(named_parameters))
     if twice:
         raise UsageError(f"{', '.join(twice)} given twice", hint="Once, in the mapping or as a keyword")
     began = time.monotonic()
-    path = run(notebook, Path(out), {**(parameters or {}), **named_parameters}, progress=progress)
+    given = {**(parameters or {}), **named_parameters}
+    path = run(notebook, Path(out), given, progress=progress, html=html, timeout=timeout)
     cells = json.loads(path.read_text("utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     printed = ["".join(one["text"]) for one in outputs if one.get("name") == "stdout"]
     drawn = ["".join(one["data"]["image/png"]) for one in outputs if "image/png" in one.get("data", {})]
     page = path.with_suffix(".html") if html else None
-    if page is not None:
-        report.write(_own(page), path.stem, {}, [path])
     conclusion = printed[-1].strip() if printed else ""
     return NotebookRun(path, time.monotonic() - began, conclusion, tuple(map(base64.b64decode, drawn)), page)
 
 
-def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool = True) -> Path:
+def run(
+    name: str,
+    out: Path,
+    parameters: Mapping[str, Any],
+    *,
+    progress: bool = True,
+    html: bool = False,
+    timeout: timedelta | str | None = None,
+) -> Path:
     """Execute a notebook with parameters in a fresh kernel and keep the result as `out/<name>.ipynb`; its path.
 
-    Raises UsageError for a parameter that the notebook does not declare, for a value of another type than its default, and for a
-    folder that cannot be used, before anything runs, and LabError for a cell that fails; the executed part is kept then too.
+    See `run_notebook` for what is refused before anything runs, and for what a failure leaves.
     """
     source = named(name)
     declared = defaults(source)
@@ -102,23 +113,38 @@ def run(name: str, out: Path, parameters: Mapping[str, Any], *, progress: bool =
         if parameter not in declared:
             raise unknown("parameter", parameter, declared)
         _check(parameter, value, declared.get(parameter))
+    seconds = None if timeout is None else span(timeout, what="timeout").total_seconds()
+    target = _target(source, out)
+    page = _own(target.with_suffix(".html"), report.POLICY) if html else None
+    try:
+        execution.execute(source, target, parameters, progress=progress, timeout=seconds)
+    except LabError:
+        if page is not None and target.exists():
+            report.write(page, target.stem, {}, [target])
+        raise
+    if page is not None:
+        report.write(page, target.stem, {}, [target])
+    return target
+
+
+def _target(source: Path, out: Path) -> Path:
+    """Where the executed notebook is kept, in a folder that is made if need be."""
     if {"{", "}"} & set(str(out)):
         raise UsageError(f"the folder {out} has braces in its name", hint="They would be filled in with parameters")
     out = out.expanduser().resolve()
-    target = _own(out / source.name)
-    if target == source.resolve():
-        raise UsageError(f"{target} is the notebook itself", hint="Choose another folder for the executed one")
+    if out / source.name == source.resolve():
+        raise UsageError(f"{source} is the notebook itself", hint="Choose another folder for the executed one")
+    target = _own(out / source.name, '"papermill"')
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"the folder {out} cannot be used: {error.strerror}", hint="Choose another one") from None
-    _execute(source, target, dict(parameters), progress)
     return target
 
 
 def defaults(source: Path) -> dict[str, Any]:
     """The parameters of a notebook with their defaults; None for a default that is no plain value."""
-    found = _papermill().inspect_notebook(str(source))
+    found = execution.papermill().inspect_notebook(str(source))
     return {name: _plain(one["default"]) for name, one in found.items()}
 
 
@@ -157,35 +183,10 @@ def _check(parameter: str, value: object, default: object) -> None:
         )
 
 
-def _own(path: Path) -> Path:
-    """A place in the folder that was asked for, and no link to another."""
+def _own(path: Path, sign: str) -> Path:
+    """A place in the folder that was asked for: free, or held by an earlier run, which its sign tells; no link to another."""
     if path.is_symlink():
         raise UsageError(f"{path} is a link to somewhere else", hint="Remove it, or choose another folder")
+    if path.exists() and not (path.is_file() and sign in path.read_text("utf-8", errors="replace")):
+        raise UsageError(f"{path} is there and no earlier run", hint="Move it away, or choose another folder")
     return path
-
-
-def _execute(source: Path, target: Path, parameters: dict[str, Any], progress: bool) -> None:
-    papermill = _papermill()
-    try:
-        papermill.execute_notebook(
-            str(source),
-            str(target),
-            parameters,
-            kernel_name="python3",
-            progress_bar=progress,
-            cwd=str(target.parent),
-            extra_arguments=_QUIET,
-        )
-    except papermill.exceptions.PapermillExecutionError as error:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
-        raise LabError(
-            f"{source.name}, cell {error.exec_count} failed: {said}", hint=f"What ran is in {target}"
-        ) from None
-
-
-def _papermill() -> Any:
-    try:
-        import papermill
-    except ImportError:
-        raise UsageError("running notebooks needs papermill", hint='pip install "kalshi_lab[demo]"') from None
-    return papermill
