@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import duckdb
 import polars as pl
 
-from kalshi_lab.errors import UsageError
+from kalshi_lab.errors import StoreError, UsageError
 from kalshi_lab.store import files
 from kalshi_lab.store.connection import READ, fetch, told
 from kalshi_lab.store.store import Store
@@ -25,7 +25,7 @@ from kalshi_lab.store.versions import create
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from kalshi_lab.store.connection import Connection
@@ -37,7 +37,9 @@ DATASETS: dict[str, str | None] = {
     "book_changes": "time", "lifecycle": "time", "results": None, "markets": None, "events": None, "series": None, "coverage": None,
     "ledger": None, "gaps": None, "recordings": None,
 }  # fmt: skip
+T = TypeVar("T")
 FILE = "part.parquet"
+TRIES = 100  # of a question while the lake is written to
 OWNER = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COLUMNS = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1 AND schema_name = 'main' ORDER BY column_index"
 HELD: dict[str, Any] = {"dataset": pl.String, "owner": pl.String, "partitions": pl.Int64, "bytes": pl.Int64}
@@ -81,6 +83,15 @@ class Lake:
                 rows.append((dataset, owner, len(sizes), sum(sizes)))
         return pl.DataFrame(rows, schema=HELD, orient="row")
 
+    def stamp(self, datasets: Iterable[str]) -> set[tuple[str, int, int]]:
+        """Which files there are of some datasets; another file of the same name is another one."""
+        found = set[tuple[str, int, int]]()
+        for path in (path for dataset in datasets for path in (self.path / dataset).rglob(FILE)):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                found.add((str(path), state.st_ino, state.st_mtime_ns))
+        return found
+
     def __repr__(self) -> str:
         return f"<Lake {self.path}>"
 
@@ -99,6 +110,32 @@ class LakeStore(Store):
     def is_new(self) -> bool:
         """Whether it holds nothing."""
         return not self._views.found()
+
+    def _read(self, job: Job, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
+        named = [dataset for dataset in DATASETS if dataset in sql]
+        return self._steadily(named, lambda: super(LakeStore, self)._read(job, sql, parameters))
+
+    def _look(self, job: Job, work: Callable[[Connection], T]) -> T:
+        return self._steadily(DATASETS, lambda: super(LakeStore, self)._look(job, work))
+
+    def _steadily(self, datasets: Iterable[str], ask: Callable[[], T]) -> T:
+        """An answer during which no file was replaced: DuckDB opens a file more than once, and would mix the old and the new one.
+
+        What was answered, or went wrong, meanwhile is thrown away and asked again. Raises StoreError where that goes on and on.
+        """
+        for _ in range(TRIES):
+            before = self.lake.stamp(datasets)
+            try:
+                made = ask()
+            except (StoreError, UsageError):
+                if self.lake.stamp(datasets) == before:
+                    raise
+                continue
+            if self.lake.stamp(datasets) == before:
+                return made
+        raise StoreError(
+            f"{self.lake.path} was written to during each of {TRIES} attempts", hint="Ask between two exports"
+        )
 
     @contextmanager
     def _reading(self, job: Job) -> Iterator[Connection]:

@@ -123,6 +123,7 @@ def test_spark_gives_the_digits_of_the_store(small: tuple[kl.Lab, kl.Lab], sessi
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_spark_gives_the_tape_of_a_market(small: tuple[kl.Lab, kl.Lab], session: Any) -> None:
     """DB-9: rows, exact, in the same order."""
     lab, over = small
@@ -132,6 +133,7 @@ def test_spark_gives_the_tape_of_a_market(small: tuple[kl.Lab, kl.Lab], session:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_spark_settles_what_two_owners_brought(
     small: tuple[kl.Lab, kl.Lab], session: Any, exchange: Exchange, tmp_path: Any
 ) -> None:
@@ -145,6 +147,7 @@ def test_spark_settles_what_two_owners_brought(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_spark_runs_a_question_over_a_frame(session: Any) -> None:
     """DB-9: an engine of `kl.calibration`, too."""
     frame = pl.DataFrame({"price": [0.1, 0.2, 0.9, 0.8, 0.5], "outcome": [0, 1, 1, 1, 0], "event": list("aabbc")})

@@ -203,6 +203,27 @@ def test_a_reader_sees_what_was_exported_meanwhile(store: Store, lake: kl.Lake) 
     assert asyncio.run(reader.read("SELECT count(*) FROM trades")).item() == 6
 
 
+def test_an_answer_from_two_states_of_a_file_is_thrown_away(store: Store, lake: kl.Lake) -> None:
+    """DB-9: what was asked while a file was replaced is asked again, and where that does not end it is said."""
+    write(store, lake)
+    reader, asked = LakeStore(lake), []
+
+    def ask(times: int) -> int:
+        asked.append(1)
+        if len(asked) <= times:
+            path = lake.path / "trades/owner=main/date=2026-11-22/part.parquet"
+            files.publish(path, path.read_bytes())
+            raise kl.StoreError("half of it was another's")
+        return len(asked)
+
+    assert reader._steadily(["trades"], lambda: ask(2)) == 3
+    asked.clear()
+    with pytest.raises(kl.StoreError, match="each of 100 attempts"):
+        reader._steadily(["trades"], lambda: ask(1000))
+    with pytest.raises(kl.StoreError, match="it is the question"):
+        reader._steadily(["trades"], lambda: (_ for _ in ()).throw(kl.StoreError("it is the question")))
+
+
 @pytest.mark.parametrize(
     "asked",
     [lambda _: kl.Lake("s3://bucket/lake"), lambda p: kl.Lake(p, owner="../x"), lambda _: lake_export.asked(["orders"], None, None),
