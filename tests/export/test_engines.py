@@ -137,7 +137,7 @@ def test_spark_gives_the_tape_of_a_market(small: tuple[kl.Lab, kl.Lab], session:
 def test_spark_settles_what_two_owners_brought(
     small: tuple[kl.Lab, kl.Lab], session: Any, exchange: Exchange, tmp_path: Any
 ) -> None:
-    """COL-6: both write all trades; each counts once on DuckDB and on Spark."""
+    """DB-9: both write all trades; each counts once on DuckDB and on Spark."""
     lab, _ = small
     for owner in ("a", "b"):
         lab.export(kl.Lake(tmp_path / "lake", owner=owner), datasets=["trades", "results"])

@@ -116,7 +116,7 @@ def test_a_file_that_does_not_hold_what_it_should_takes_no_place(
 def test_several_owners_write_without_a_coordinator_and_a_row_is_one(
     tmp_path: Path, store: Store, lake: kl.Lake
 ) -> None:
-    """COL-6: each writes its own folders; a row that both brought is one, as it was seen last, whoever exported last."""
+    """DB-9: each writes its own folders; a row that both brought is one, as it was seen last, whoever exported last."""
     other = Store(tmp_path / "other" / "kalshi.duckdb")
     add(
         other,
@@ -184,7 +184,7 @@ def test_a_lab_over_a_lake_says_that_it_does_not_write(
 
 
 def test_a_query_over_a_lake_reads_the_lake_alone(world: tuple[kl.Lab, kl.Lab], tmp_path: Path) -> None:
-    """S14: neither another file nor a setting can be reached from a query."""
+    """DB-9: neither another file nor a setting can be reached from a query."""
     _, over = world
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "x.parquet")
     for sql in (f"SELECT * FROM '{tmp_path}/x.parquet'", f"SELECT * FROM read_parquet('{tmp_path}/x.parquet')"):
