@@ -107,7 +107,7 @@ def is_whole(frame: Any) -> bool:
     return all(one.default is not one.empty for one in asked)
 
 
-def test_every_result_shows_itself_and_is_a_frame() -> None:
+def test_every_result_shows_itself_and_is_a_frame(tmp_path: Path) -> None:
     """Section 4 (6): each public result with a frame has an HTML face, and each subsystem its verb on the one session."""
     public = [getattr(kl, name) for name in kl.__all__]
     results = [
@@ -115,16 +115,17 @@ def test_every_result_shows_itself_and_is_a_frame() -> None:
     ]
     assert len(results) > 15
     assert {one.__name__ for one in results if not hasattr(one, "_repr_html_")} <= HANDLES
-    for verb in (
-        "candlesticks",
-        "orderbook",
-        "trades",
-        "snapshot",
-        "theses",
-        "portfolio",
-        "news",
-        "alerts",
-        "stream",
-        "collect",
-    ):
-        assert hasattr(kl.Lab, verb), verb
+    with kl.Lab("prod", home=tmp_path) as lab:  # asks nobody anything
+        for verb in (
+            "candlesticks",
+            "orderbook",
+            "trades",
+            "snapshot",
+            "theses",
+            "portfolio",
+            "news",
+            "alerts",
+            "stream",
+            "collect",
+        ):
+            assert hasattr(lab, verb), verb
