@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import importlib.util
 import inspect
 import os
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from kalshi_lab.errors import UsageError
@@ -55,6 +57,16 @@ class Portal:
         self._thread.start()
         ready.wait()
         self._loop, self._pid = loop, os.getpid()
+        atexit.register(self._end, loop, self._thread, os.getpid())
+
+    @staticmethod
+    def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int) -> None:
+        """Before the interpreter goes: cancel what goes on, so that nothing is left hanging in a thread that it does not wait for."""
+        if pid == os.getpid() and thread.is_alive():
+            with suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(_all_cancelled(), loop).result(2 * UNWIND)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(UNWIND)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end and return its result; an interrupt cancels it first."""
@@ -83,6 +95,15 @@ async def _until_ended(work: Coroutine[Any, Any, T], ended: threading.Event) -> 
         return await work
     finally:
         ended.set()
+
+
+async def _all_cancelled() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.add_done_callback(_looked_at)
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=UNWIND)
 
 
 def _looked_at(task: asyncio.Task[Any]) -> None:

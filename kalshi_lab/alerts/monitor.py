@@ -181,6 +181,11 @@ class AsyncAlerts:
             await self._watch.start()
         return self._watch
 
+    @property
+    def watch(self) -> AsyncWatch | None:
+        """The watch that was started last, None before."""
+        return self._watch
+
     async def stop(self) -> None:
         """End the watch, and wait a little for what is being told; what is not told by then is told after the next start."""
         if self._watch is not None:
@@ -247,6 +252,11 @@ class Alerts(Facade):
         See `AsyncAlerts.start`.
         """
         return Watch(self._call(self._twin.start(every=every, stream=stream)))
+
+    @property
+    def watch(self) -> Watch | None:
+        """The watch that was started last, None before."""
+        return None if self._twin.watch is None else Watch(self._twin.watch)
 
     def __repr__(self) -> str:
         return repr(self._twin).replace("AsyncAlerts", "Alerts")

@@ -5,6 +5,7 @@ A new instance costs five times as much as an attachment.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -111,11 +112,13 @@ def _text(path: object) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _before_fork() -> None:
-    """A child has the memory of an instance, but not its threads, and would die of ending it."""
+def _rest() -> None:
     for instance in list(_INSTANCES.values()):
         instance.rest()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_INSTANCES.clear)
+atexit.register(_rest)  # what is alive when the interpreter goes, DuckDB complains about
+if hasattr(
+    os, "register_at_fork"
+):  # a child has the memory of an instance, but not its threads, and would die of ending it
+    os.register_at_fork(before=_rest, after_in_child=_INSTANCES.clear)

@@ -85,6 +85,20 @@ def test_a_forked_process_ends_in_peace(tmp_path: Path) -> None:
     assert (ended.stdout.split(), ended.stderr, ended.returncode) == (["7", "0", "8"], "", 0)
 
 
+@pytest.mark.parametrize("closing", ["", "lab.close()", "lab.alerts.start()"])
+def test_a_script_ends_without_a_word(tmp_path: Path, closing: str) -> None:
+    """What a lab leaves behind when a script ends, closed or not, is nothing on the screen."""
+    code = f"""
+import kalshi_lab as kl
+lab = kl.Lab("demo", home={str(tmp_path)!r})
+lab.sql("SELECT 1")
+lab.alerts.add(kl.above("KXA-1", 0.5))
+{closing}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
 def test_an_odd_name_is_a_name(tmp_path: Path) -> None:
     """S8: a quote in a folder's name ends no statement."""
     odd = tmp_path / "it's"
