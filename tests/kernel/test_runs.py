@@ -50,6 +50,7 @@ def test_a_cell_runs_a_notebook_and_goes_on(desk: Notebook) -> None:
     assert desk.run("print(lab.status()); await asyncio.sleep(0)").said.strip() == "<ExchangeStatus up, trading on>"
 
 
+@pytest.mark.long
 def test_a_run_in_a_thread_lets_other_cells_work_go_on(desk: Notebook) -> None:
     """`await asyncio.to_thread(kl.run_notebook, ...)` blocks nothing: a task of the kernel's loop beats meanwhile."""
     code = (
