@@ -75,13 +75,20 @@ class Spark:
             raise UsageError(f"Spark cannot be asked this: {str(error)[:200]}", hint="Leave out engine=") from None
 
     def run(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a query over frames, each visible under its keyword, and over the lake."""
+        """The rows of a query over frames, each visible under its keyword, and over the lake.
+
+        Columns: those that the query names; decimals exact, times Datetime(us, UTC). Raises as `read` does.
+        """
         return self.read(sql, (), frames)
 
     def read(
         self, sql: str, parameters: Sequence[Any] = (), frames: Mapping[str, pl.DataFrame] | None = None
     ) -> pl.DataFrame:
-        """The rows of a query over the lake with `$1`, `$2`, ... from parameters. Raises UsageError, StoreError."""
+        """The rows of a query over the lake with `$1`, `$2`, ... from parameters.
+
+        Columns: those that the query names; decimals exact, times Datetime(us, UTC). Raises UsageError for what Spark cannot say,
+        before it starts, and StoreError for what it could not do.
+        """
         asked = self.translate(sql)
         self._views(asked)
         for name, frame in (frames or {}).items():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.lake import Lake
     from kalshi_lab.store.store import Store
 
@@ -161,25 +162,25 @@ class _Export:
             "_place", as_dict=True, maintain_order=True, include_key=False
         )
         wrote = []
-        for place in batch:
-            part = parts.get((place,))
-            if part is None or part.height != held[place].rows:
-                continue  # the store went on meanwhile: the next export takes it
-            target = files.make_folders(self._folder, *filter(None, [place])) / FILE
-            data = parquet(part, group=GROUP)
-            files.publish(target, data, partial(_check, hashed=hashed, wanted=held[place]))
-            self._notes.parts[place] = held[place]
-            wrote.append((str(target), part.height, len(data)))
+        with told(), duckdb.connect(":memory:") as checking:
+            checking.execute("SET TimeZone = 'UTC'")
+            for place in batch:
+                part = parts.get((place,))
+                if part is None or part.height != held[place].rows:
+                    continue  # the store went on meanwhile: the next export takes it
+                target = files.make_folders(self._folder, *filter(None, [place])) / FILE
+                data = parquet(part, group=GROUP)
+                files.publish(target, data, partial(_check, checking, hashed, held[place]))
+                self._notes.parts[place] = held[place]
+                wrote.append((str(target), part.height, len(data)))
         return wrote
 
 
-def _check(path: Path, *, hashed: list[str], wanted: Part) -> None:
+def _check(checking: Connection, hashed: list[str], wanted: Part, path: Path) -> None:
     """Raise StoreError where a file that was written does not hold the rows that the store was asked for."""
     names = ", ".join(f'"{name}"' for name in hashed)
-    with told(), duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        sql = f"SELECT count(*), CAST(sum(hash({names})) AS VARCHAR) FROM read_parquet({quoted(path)}, hive_partitioning = false)"
-        found = Part(*fetch(connection, sql).row(0))
+    sql = f"SELECT count(*), CAST(sum(hash({names})) AS VARCHAR) FROM read_parquet({quoted(path)}, hive_partitioning = false)"
+    found = Part(*fetch(checking, sql).row(0))
     if found != wanted:
         said = f"{path.parent} was not written: the file has {found.rows:,} rows with other hashes than the store's {wanted.rows:,}"
         raise StoreError(said, hint="Rows changed meanwhile, or the disk does not keep what it is given: export again")
