@@ -28,6 +28,7 @@ from kalshi_lab.lab.keep import AsyncKeep, Keep
 from kalshi_lab.lab.ladders import AsyncLadders, Ladders
 from kalshi_lab.lab.liquidity import AsyncCosts, Costs
 from kalshi_lab.lab.look import AsyncLook, Look
+from kalshi_lab.lab.panels import AsyncPanels, Panels
 from kalshi_lab.lab.portfolio import AsyncLabPortfolio, LabPortfolio
 from kalshi_lab.lab.research import AsyncResearch, Research
 from kalshi_lab.lab.scans import AsyncScans, Scans
@@ -122,7 +123,13 @@ class AsyncLab(
         self.news = AsyncNews(self.kalshi, self.exa, self.store, self.clock, spending=self.spending)
         self.alerts = AsyncAlerts(self.kalshi, self.store, self.clock, lent=lent(self))
         self.portfolio = AsyncLabPortfolio(self.kalshi, self.store, self.clock)
+        self.panels = AsyncPanels(self)
         self._background: WeakSet[AsyncRecording | AsyncCollector] = WeakSet()
+
+    @property
+    def background(self) -> tuple[AsyncRecording | AsyncCollector, ...]:
+        """The recordings and the collector of this session."""
+        return tuple(self._background)
 
     def _simulate(self, settings: Settings, world: dict[str, Any]) -> Settings:
         """The settings with the address of a simulated exchange, which is started where they name none."""
@@ -141,6 +148,7 @@ class AsyncLab(
 
         Raises StoreError where what a recording still held could not be written.
         """
+        self.panels.stop()
         running = (self.alerts.stop(), *(one.stop() for one in self._background))
         ended = await asyncio.gather(*running, return_exceptions=True)
         await self.kalshi.close()
@@ -238,6 +246,7 @@ class Lab(
         super().__init__(AsyncLab(environment, settings=settings, clock=clock, **key, **options))
         self.settings, self.alerts = self._twin.settings, Alerts(self._twin.alerts)
         self.news, self.portfolio = News(self._twin.news), LabPortfolio(self._twin.portfolio)
+        self.panels = Panels(self._twin.panels)
         self.kalshi, self.simulated = face(self._twin.kalshi), self._twin.simulated
         self.store, self.exa = store_face(self._twin.store), exa_face(self._twin.exa)
 

@@ -1,0 +1,156 @@
+"""The market explorer: search, filter, sort, and a click through to a market."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import ipywidgets as widgets
+import polars as pl
+
+from kalshi_lab import markup
+from kalshi_lab.errors import LabError
+from kalshi_lab.notebook.house import Panel, button, choice, line, row
+from kalshi_lab.notebook.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALL: Final = "all"
+PAST: Final = timedelta(days=7)
+BATCH: Final = 60  # markets whose past is asked for at once
+COLUMNS: Final = (
+    Column("ticker", "ticker", width="minmax(12em, 1.3fr)"),
+    Column("title", "title", width="minmax(14em, 2.5fr)"),
+    Column("yes_bid", "bid $", "number", "5em"),
+    Column("yes_ask", "ask $", "number", "5em"),
+    Column("spread", "spread", "number", "5em"),
+    Column("volume", "volume", "number", "7em"),
+    Column("past", "last 7 d", "spark", "7em", sortable=False),
+    Column("close_time", "closes (UTC)", width="11em"),
+)
+
+
+class Explorer(Panel):
+    """Markets in a table; `table.rows` are those that pass the filters, `picked` is the ticker of the one that is open."""
+
+    def __init__(self, lab: Any, asked: dict[str, Any]) -> None:
+        super().__init__(lab, "Markets")
+        self._asked = asked
+        self._frame = _shown(pl.DataFrame(), {})
+        self._past: dict[str, list[float]] = {}
+        self._wanted: set[str] = set()
+        self.picked = ""
+        self.search = line("Search", hint="words of the title or ticker", width="26em")
+        self.series = choice("Series", [ALL])
+        self.volume = line("Min. volume", hint="contracts", width="15em")
+        self.spread = line("Max. spread", hint="dollars", width="15em")
+        self.table = Table(
+            self._frame, columns=COLUMNS, sort="-volume", on_pick=self._pick, on_sight=self._sight, label="Markets", alive=True
+        )  # fmt: skip
+        self.detail = widgets.HTML()
+        for one in (self.search, self.series, self.volume, self.spread):
+            one.observe(lambda _: self.filter(), "value")
+        refresh = button("Refresh", lambda: self.begin(self.load()), hint="Ask the exchange for the markets again")
+        filters = row(self.search, self.series, self.volume, self.spread, refresh)
+        self.compose(filters, self.table, self.detail)
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """The one table."""
+        return (self.table,)
+
+    async def load(self) -> None:
+        """The markets as they are now."""
+        found = await self.lab.markets(**self._asked)
+        self._frame = _shown(found, self._past)
+        known = sorted(set(self._frame["series"].to_list()))
+        before = self.series.value
+        self.series.options = [ALL, *known]
+        self.series.value = before if before in known else ALL
+        self.filter()
+        self.say(f"{found.height:,} markets")
+
+    def filter(self) -> None:
+        """Show those that pass; a filter that cannot be read is said and left out."""
+        keep = [pl.col("text").str.contains(word, literal=True) for word in self.search.value.lower().split()]
+        if self.series.value != ALL:
+            keep.append(pl.col("series") == self.series.value)
+        wrong = []
+        for box, test in ((self.volume, pl.col("volume").ge), (self.spread, pl.col("spread").le)):
+            try:
+                keep += [test(float(box.value))] if box.value.strip() else []
+            except ValueError:
+                wrong.append(f"{box.description} {box.value!r} is no number")
+        self.table.rows = self._frame.filter(*keep) if keep else self._frame
+        self.table.foot = "; ".join([f"{self.table.rows.height:,} of {self._frame.height:,} markets", *wrong])
+
+    def _sight(self, shown: pl.DataFrame) -> None:
+        """Ask once for the past of the markets that came into sight."""
+        new = [one for one in shown["ticker"].to_list() if one not in self._past and one not in self._wanted][:BATCH]
+        if new:
+            self._wanted |= set(new)
+            self.begin(self._draw_past(new))
+
+    async def _draw_past(self, tickers: list[str]) -> None:
+        try:
+            found = await self.lab.kalshi.markets.batch_candlesticks(tickers, "1h", since=PAST)
+        except LabError:
+            self._wanted -= set(tickers)  # asked again when they come into sight again
+            raise
+        lines = _lines(found)
+        self._past |= {ticker: lines.get(ticker, []) for ticker in tickers}
+        self._frame = _with_past(self._frame, self._past)
+        self.table.fill(_with_past(self.table.rows, self._past))
+
+    def _pick(self, picked: dict[str, Any]) -> None:
+        self.begin(self.look(picked["ticker"]))
+
+    async def look(self, ticker: str) -> None:
+        """One market and its book, below the table."""
+        self.picked = ticker
+        self.detail.value = markup.tag("div", f"Asking for {ticker} \u2026", role="status")
+        try:
+            market, book = await self.lab.market(ticker), await self.lab.orderbook(ticker)
+        except LabError:
+            self.detail.value = ""
+            raise
+        if self.picked == ticker:
+            ladder = markup.ladder(book.yes[:8], [(1 - price, size) for price, size in book.no[:8]])
+            shown = markup.tag("section", markup.Html(market._repr_html_()), ladder, aria_label=ticker)
+            self.detail.value = shown
+            self.trouble.value = ""
+
+
+def _shown(found: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFrame:
+    """The columns of the table, and those that filters look at."""
+    texts = ("ticker", "title", "yes_sub_title", "event_ticker")
+    numbers = ("yes_bid", "yes_ask", "volume")
+    if found.is_empty():
+        kinds: dict[str, Any] = dict.fromkeys(texts, pl.String) | dict.fromkeys(numbers, pl.Float64)
+        found = pl.DataFrame(schema=kinds | {"close_time": pl.Datetime("us", "UTC")})
+    words = [pl.col(name).fill_null("") for name in texts]
+    made = found.select(
+        "ticker",
+        pl.concat_str([words[1], words[2]], separator=" \u00b7 ").str.strip_chars(" \u00b7").alias("title"),
+        *numbers,
+        (pl.col("yes_ask") - pl.col("yes_bid")).round(6).alias("spread"),
+        "close_time",
+        pl.concat_str(words, separator=" ").str.to_lowercase().alias("text"),
+        words[3].str.split("-").list.first().fill_null("").alias("series"),
+    )
+    return _with_past(made, past)
+
+
+def _with_past(frame: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFrame:
+    lines = [past.get(ticker) for ticker in frame["ticker"].to_list()]
+    return frame.with_columns(pl.Series("past", lines, dtype=pl.List(pl.Float64)))
+
+
+def _lines(candles: pl.DataFrame) -> dict[str, list[float]]:
+    """The middle of the quote at the end of each hour, of each market."""
+    if candles.is_empty():
+        return {}
+    middle = ((pl.col("yes_bid_close") + pl.col("yes_ask_close")) / 2).round(4)
+    real = candles.select("ticker", middle.alias("middle")).drop_nulls()
+    return {str(ticker): rows["middle"].to_list() for (ticker,), rows in real.group_by("ticker", maintain_order=True)}

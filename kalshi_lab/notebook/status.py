@@ -1,0 +1,115 @@
+"""The status panel: what goes on in the background, what the store holds, what was asked, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import ipywidgets as widgets
+import polars as pl
+
+from kalshi_lab import markup
+from kalshi_lab.notebook.house import Panel, button, row
+from kalshi_lab.notebook.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVERY: Final = 3.0  # seconds between two looks while somebody looks at the panel
+ERRORS: Final = 50  # attempts that failed, of the newest
+TABLES: Final = (
+    Column("table", "table", width="minmax(10em, 1fr)"),
+    Column("rows", "rows", "number", "8em"),
+    Column("newest", "newest (UTC)", width="11em"),
+)
+HELD: Final = (
+    Column("dataset", "dataset", width="8em"),
+    Column("series_ticker", "series", width="minmax(8em, 1fr)"),
+    Column("rows", "rows", "number", "7em"),
+    Column("holes", "holes", "number", "5em"),
+    Column("stale", "stale", "number", "5em"),
+    Column("last_sync", "last sync (UTC)", width="11em"),
+)
+ASKED: Final = (
+    Column("operation", "operation", width="minmax(10em, 1fr)"),
+    Column("host", "host", width="minmax(8em, 1fr)"),
+    Column("attempts", "attempts", "number", "6em"),
+    Column("retries", "retries", "number", "5em"),
+    Column("failures", "failures", "number", "5em"),
+    Column("latency_p95", "p95 s", "number", "5em"),
+    Column("breaker", "circuit", width="6em"),
+)
+FAILED: Final = (
+    Column("at", "time (UTC)", width="11em"),
+    Column("request_id", "request", width="10em"),
+    Column("operation", "operation", width="minmax(8em, 1fr)"),
+    Column("status", "status", "number", "4em"),
+    Column("error", "error", width="minmax(12em, 2fr)"),
+)
+
+
+class Status(Panel):
+    """How the lab is: facts in words, and four tables; it looks again by itself."""
+
+    def __init__(self, lab: Any) -> None:
+        super().__init__(lab, "Status")
+        self.facts = widgets.HTML()
+        empty = pl.DataFrame()
+        self.errors = Table(empty, columns=FAILED, sort="-at", label="Attempts that failed", height=130, alive=True)
+        self.asked = Table(empty, columns=ASKED, sort="-attempts", label="What was asked", height=160)
+        self.held = Table(empty, columns=HELD, label="What is held", height=160)
+        self.store = Table(empty, columns=TABLES, sort="-rows", label="Tables of the store", height=160)
+        again = button("Refresh", lambda: self.begin(self.load()), hint="Look again now")
+        self.compose(row(again), self.facts, self.errors, self.asked, self.held, self.store)
+        self.every(EVERY, self.load)
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """Failures, requests, coverage, tables."""
+        return (self.errors, self.asked, self.held, self.store)
+
+    async def load(self) -> None:
+        """Everything as it is now."""
+        lab = self.lab
+        attempts = await lab.stats("attempt")
+        failed = attempts.filter(pl.col("error") != "").tail(ERRORS)
+        _fill(
+            self.errors,
+            FAILED,
+            failed,
+            f"{failed.height:,} of the newest attempts failed" if failed.height else "no attempt failed",
+        )
+        asked = await lab.stats()
+        _fill(self.asked, ASKED, asked, f"{int(asked['attempts'].sum()):,} attempts in this session")
+        held = await lab.coverage()
+        old = int(held["stale"].sum() or 0)
+        _fill(self.held, HELD, held, f"{old:,} markets were not looked at for a day" if old else "nothing is stale")
+        found = await lab.store.statistics()
+        _fill(
+            self.store,
+            TABLES,
+            found.frame().filter(pl.col("rows") > 0),
+            f"{found.size / 1e6:,.1f} MB, {found.free / 1e9:,.1f} GB free",
+        )
+        self.facts.value = markup.card("In the background", self.background())
+
+    def background(self) -> dict[str, str]:
+        """What goes on by itself, in words, and what is off."""
+        watch = self.lab.alerts.watch
+        facts = {"alerts": "not watched" if watch is None or watch.over else _bare(watch.status)}
+        running = [one for one in self.lab.background if hasattr(one, "status")]
+        recordings = [one for one in self.lab.background if hasattr(one, "stats")]
+        facts["collector"] = "; ".join(_bare(one.status) for one in running) or "none in this session"
+        facts["recordings"] = "; ".join(_bare(one) for one in recordings) or "none in this session"
+        return facts
+
+
+def _fill(table: Table, columns: Sequence[Column], found: pl.DataFrame, foot: str) -> None:
+    """Send only what changed, so that a page in use stays still."""
+    rows = found.select(one.name for one in columns)
+    if not rows.equals(table.rows):
+        table.rows = rows
+    table.foot = foot
+
+
+def _bare(one: object) -> str:
+    return repr(one).strip("<>")
