@@ -89,11 +89,14 @@ async def settled(
 async def _meanwhile(store: Store, seen: Thesis, *, wanted: bool) -> Thesis:
     """Another process kept a version first: what was wanted is refused, and who only looked sees what is kept."""
     if wanted:
-        raise UsageError(
-            f"thesis {seen.name!r} was changed meanwhile by another process", hint="Look at it again, then repeat"
-        )
+        raise changed(seen.name)
     kept = (await versions.latest(store, seen.name))[0]
     return replace(kept, path=seen.path, gaps=seen.gaps, history=await versions.history(store, seen.name))
+
+
+def changed(name: str) -> UsageError:
+    """That somebody else kept a version first."""
+    return UsageError(f"thesis {name!r} was changed meanwhile by another process", hint="Look at it again, then repeat")
 
 
 def _seen(draft: Thesis, found: Mapping[str, Market]) -> Thesis:

@@ -84,6 +84,7 @@ async def thesis(
     probability: Probability | Mapping[str, Probability] | None = None,
     because: str = "",
     status: str | None = None,
+    version: int | None = None,
     **said: Any,
 ) -> Thesis:
     """Write a thesis down, change it, or look at it.
@@ -98,6 +99,7 @@ async def thesis(
     `invalidation` is what would change your mind, see `kalshi_lab.research.thesis.criteria`; it is checked at each look and whenever
     evidence comes in, and how it stands is kept as a version where that changes. `evidence` is a list of mappings with url, title,
     passage, published, stance, relevance, ticker, of which url or title is needed; what is known already is not kept twice.
+    version: the one that was read before, 0 where there was none; where the last is another, nothing is written.
 
     Raises UsageError for a probability outside [0, 1], a ticker that the exchange does not know or whose outcome is known
     already, a name that is not kept (with the nearest one) or that begins several (with all of them), a status that cannot follow, and
@@ -105,9 +107,13 @@ async def thesis(
     """
     for word in said:
         one_of("argument", word, [field.name for field in fields(Change)])
-    name, change = _name(name), Change(**said)
+    name, change = tidy(name), Change(**said)
     writes = tickers is not None or probability is not None
     known = await _known(store, name, exact=tickers is not None) if writes else await named(store, name)
+    if version is not None and version != (known.version if known else 0):
+        if version == 0:
+            raise UsageError(f"there is a thesis {name!r} already", hint="Open it by its name, or use another one")
+        raise standing.changed(name)
     if writes:
         own = _own(tickers, probability, known)
         draft = _draft(known or _new(name, clock.now()), because, status)
@@ -122,7 +128,7 @@ async def thesis(
 
 async def named(store: Store, name: str) -> Thesis:
     """The thesis of a name, or the only one whose name begins so, as it is kept. Raises UsageError where there is none, or several."""
-    name = _name(name)
+    name = tidy(name)
     known = await _known(store, name, exact=False)
     if known is None:
         raise await _no_such(store, name)
@@ -187,12 +193,13 @@ def _new(name: str, now: datetime) -> Thesis:
     return Thesis(name, 0, ACTIVE, "", now, now, ())
 
 
-def _name(name: str) -> str:
-    tidy = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else ""
-    if not _NAME.match(tidy):
+def tidy(name: str) -> str:
+    """A name as it is kept. Raises UsageError for what cannot be one."""
+    found = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else ""
+    if not _NAME.match(found):
         hint = "Use 1 to 64 letters, digits, spaces, dashes and underscores"
         raise UsageError(f"{str(name)[:80]!r} cannot be the name of a thesis", hint=hint)
-    return tidy
+    return found
 
 
 async def _known(store: Store, name: str, *, exact: bool) -> Thesis | None:
