@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kalshi_lab.notebook.alert_board import AlertBoard
     from kalshi_lab.notebook.explorer import Explorer
     from kalshi_lab.notebook.house import Panel
+    from kalshi_lab.notebook.live_book import LiveBook
     from kalshi_lab.notebook.status import Status
     from kalshi_lab.notebook.thesis_editor import ThesisEditor
 
@@ -43,6 +44,17 @@ class AsyncPanels:
 
         asked: dict[str, Any] = {"status": status, "series": series, "event": event, "limit": limit}
         return await self._begun(Explorer(self._lab, asked))
+
+    async def book(self, ticker: str) -> LiveBook:
+        """The live order book of a market with its trades; it says when it is stale or disconnected. The stream needs credentials.
+
+        Without a stream it shows the book of this moment, and why it stays so. Raises UsageError for what is no ticker.
+        """
+        from kalshi_lab.kalshi import params
+        from kalshi_lab.notebook.live_book import LiveBook
+
+        book: LiveBook = await self._begun(LiveBook(self._lab, params.ticker(ticker)))
+        return book
 
     async def thesis(self, name: str | None = None) -> ThesisEditor:
         """A thesis as fields: written down, changed version by version, given evidence, and held against the market's price.
@@ -92,6 +104,7 @@ class Panels(Facade):
     _twin: AsyncPanels
 
     explorer = blocking(AsyncPanels.explorer)
+    book = blocking(AsyncPanels.book)
     thesis = blocking(AsyncPanels.thesis)
     alerts = blocking(AsyncPanels.alerts)
     status = blocking(AsyncPanels.status)

@@ -116,7 +116,7 @@ class Explorer(Panel):
             self.detail.value = ""
             raise
         if self.picked == ticker:
-            ladder = markup.ladder(book.yes[:8], [(1 - price, size) for price, size in book.no[:8]])
+            ladder = markup.ladder(book.yes_bids[:8], book.asks[:8])
             shown = markup.tag("section", markup.Html(market._repr_html_()), ladder, aria_label=ticker)
             self.detail.value = shown
             self.trouble.value = ""
