@@ -165,6 +165,16 @@ def _shown(text: str) -> str:
     return Market.model_construct(ticker=text, title=text, rules_primary=text, status=text)._repr_html_()
 
 
+def markup_of_cells_does_nothing(_: Path) -> None:
+    for text in (
+        "<script>act()</script>",
+        "<b onclick='act()'>x</b>",
+        "<img src='http://act'>",
+        "<a href='javascript:act()'>x</a>",
+    ):
+        assert "act" not in markup.cleaned(text), text
+
+
 def links_are_https(_: Path) -> None:
     for url in ("javascript:alert(1)", "data:text/html,x", "http://example.com", " https://x", "//x"):
         assert Tags(markup.link("text", url)).found == []
@@ -240,11 +250,13 @@ GUARDS = [
     Guard("S7", "no files by SQL", no_files_by_sql, attribute(instance, "CLOSED", "SELECT 1")),
     Guard("S8", "names of files", names_lead_nowhere, attribute(files, "_odd", lambda _: "")),
     Guard("S8", "series in paths", a_series_is_no_path, attribute(export, "TIDY", "(?s).*")),
-    Guard("S8", "folders of runs", folders_have_no_braces, rewritten(runs, "run", '{"{", "}"} & set(str(out))', "False")),
+    Guard("S8", "folders of runs", folders_have_no_braces, rewritten(runs, "_target", '{"{", "}"} & set(str(out))', "False")),
     Guard("S9", "names of parameters", names_of_parameters_are_declared,
           rewritten(runs, "run", "parameter not in declared", "False")),
     Guard("S11", "escaped text", text_makes_no_element, unescaped),
     Guard("S11", "links", links_are_https, rewritten(markup, "link", 'not url.startswith("https://")', "False")),
+    Guard("S11", "markup of cells", markup_of_cells_does_nothing,
+          together(attribute(markup, "_DROPPED", set()), attribute(markup, "_harmless", lambda *_: True))),
     Guard("S12", "no formulas in pictures", charts_draw_text_as_it_is,
           lambda patch: patch.setitem(house.STYLE, "text.parse_math", True)),
     Guard("S12", "literal text in pictures", charts_draw_text_as_it_is,
