@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALL: Final = "all"
 PAST: Final = timedelta(days=7)
-BATCH: Final = 60  # markets whose past is asked for at once
+BATCH: Final = 50  # markets whose past is asked for at once: one request holds so many weeks of hours
 COLUMNS: Final = (
     Column("ticker", "ticker", width="minmax(12em, 1.3fr)"),
     Column("title", "title", width="minmax(14em, 2.5fr)"),

@@ -108,8 +108,12 @@ class LiveBook(Panel):
                 )
             case Disconnected():
                 self._told(f"disconnected ({item.reason or 'the connection was lost'}); connecting again")
+                self.begin(
+                    self.lab.orderbook(self.ticker)
+                )  # a request that fails has an id, which a lost stream has not
             case Reconnected():
                 missing = f"{(item.back - item.lost).total_seconds():.1f} s of trades are missing"
+                self.trouble.value = ""
                 self._told(f"live again; {missing}")
 
     async def _draw(self, stream: AsyncStream) -> None:
@@ -119,10 +123,6 @@ class LiveBook(Panel):
             self._news.clear()
             if stream.state == "connecting" and not self.state.startswith("disconnected"):
                 self._told("disconnected; connecting again")
-            if stream.state == "connecting" and stream.errors:
-                self.fail(stream.errors[-1])
-            elif stream.state == "open" and self.state.startswith("live") and self.trouble.value:
-                self.trouble.value = ""
             book = stream.books.get(self.ticker)
             if book is not None and stream.received.count != drawn:
                 drawn = stream.received.count

@@ -1,0 +1,126 @@
+"""The explorer and the live book as models, over a simulated exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kalshi_lab as kl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_words_and_numbers_filter_and_a_wrong_number_is_said(lab: Any) -> None:
+    explorer = lab.panels.explorer()
+    every = explorer.table.total
+    one = explorer.table.rows.row(0, named=True)
+    explorer.search.value = one["ticker"]
+    assert explorer.table.rows["ticker"].to_list() == [one["ticker"]]
+    explorer.search.value = ""
+    explorer.volume.value = str(explorer.table.rows["volume"].max())
+    assert 0 < explorer.table.total < every
+    explorer.volume.value = "much"
+    assert "'much' is no number" in explorer.table.foot
+    assert explorer.table.total == every
+    explorer.volume.value, explorer.series.value = "", one["series"]
+    assert explorer.table.rows["series"].unique().to_list() == [one["series"]]
+
+
+def test_markets_in_sight_get_their_past_in_one_request(lab: Any) -> None:
+    lab.panels.stop()
+    asked = lab.stats("attempt").height
+    explorer = lab.panels.explorer()
+    until(lambda: explorer.table.rows["past"].drop_nulls().len() > 50)
+    answered = lab.stats("attempt").slice(asked).drop_nulls("status")  # panels that were stopped took theirs back
+    said = answered["operation"].to_list()
+    assert said.count("batch_get_market_candlesticks") <= -(-explorer.table.total // 50)
+
+
+def test_a_pick_shows_the_market_and_its_book(lab: Any) -> None:
+    explorer = lab.panels.explorer()
+    ticker = explorer.table.window["rows"][0][0]
+    explorer.table._heard(None, {"do": "pick", "row": 0, "version": explorer.table.version}, None)
+    until(lambda: "YES price" in explorer.detail.value)
+    assert ticker in explorer.detail.value
+
+
+def test_an_error_is_shown_with_its_request_and_a_refresh_mends_it(lab: Any) -> None:
+    lab.simulated.faults("/markets", kind="status", status=404, times=100)
+    try:
+        explorer = lab.panels.explorer()
+        assert "request" in explorer.trouble.value
+        assert 'role="alert"' in explorer.trouble.value
+    finally:
+        lab.simulated.faults()
+    explorer.begin(explorer.load())
+    until(lambda: explorer.table.total and not explorer.trouble.value)
+
+
+def test_a_saved_notebook_shows_rows_without_a_kernel(lab: Any) -> None:
+    explorer = lab.panels.explorer()
+    shown = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    assert explorer.table.rows.sort("volume", descending=True, nulls_last=True)["ticker"][0] in shown["text/html"]
+    assert shown["text/plain"].startswith("<Explorer")
+
+
+def test_panels_of_an_async_lab_work_in_the_notebook_s_own_loop(lab: Any, tmp_path: Path) -> None:
+    async def story() -> int:
+        async with kl.AsyncLab("sim", base_url=lab.settings.url, home=tmp_path) as mine:
+            explorer = await mine.panels.explorer()
+            explorer.begin(explorer.load())
+            await asyncio.sleep(0)
+            return explorer.table.total
+
+    assert asyncio.run(story()) > 0
+
+
+def test_the_live_book_draws_what_the_stream_brings_and_says_when_it_is_cut(lab: Any, tickers: list[str]) -> None:
+    book = lab.panels.book(tickers[0])
+    try:
+        assert book.state == "live"
+        assert {cells[1] for cells in book.ladder.window["rows"]} >= {f"{lab.orderbook(tickers[0]).yes_bid:f}"}
+        drawn = book.ladder.version
+        lab.simulated.stir(200, [tickers[0]])
+        until(lambda: book.ladder.version > drawn)
+        lab.simulated.stir(0)
+        trade = {"trade_id": "t1", "market_ticker": tickers[0], "yes_price_dollars": "0.4100", "no_price_dollars": "0.5900",
+                 "count_fp": "3.00", "taker_outcome_side": "no", "ts_ms": 1_795_356_000_000}  # fmt: skip
+        lab.simulated.publish("trade", "trade", trade, market=tickers[0])
+        until(lambda: book.tape.total)
+        assert book.tape.window["rows"][0][1:] == ["0.41", "3", "no"]
+        lab.simulated.stream_faults("drop")
+        until(lambda: book.state.startswith("live again"))
+    finally:
+        lab.simulated.stir(0)
+        book.stop()
+
+
+def test_without_a_stream_the_book_is_the_one_of_this_moment_and_says_so(lab: Any, tickers: list[str]) -> None:
+    lab.simulated.stream_faults("refuse", times=100, status=401)
+    try:
+        book = lab.panels.book(tickers[0])
+        assert "no live book" in book.ladder.foot
+        assert book.ladder.total
+        assert book.trouble.value
+    finally:
+        lab.simulated.stream_faults()
+        book.stop()
+
+
+def test_what_is_no_ticker_is_refused_before_anything_is_asked(lab: Any) -> None:
+    with pytest.raises(kl.UsageError):
+        lab.panels.book("a b!")
