@@ -13,6 +13,7 @@ from kalshi_lab.alerts import kept
 from kalshi_lab.alerts.engine import FIRED, Engine
 from kalshi_lab.alerts.held import Held
 from kalshi_lab.alerts.looks import look_around
+from kalshi_lab.alerts.seen import OVER
 from kalshi_lab.alerts.tops import Tops
 from kalshi_lab.errors import LabError
 from kalshi_lab.portal import AsyncSession, Session, blocking
@@ -163,8 +164,8 @@ class AsyncWatch(AsyncSession):
         await self._keep()
         await self._load()
         try:
-            await self._listen()
             now = await look_around(self._engine, self._kalshi, self._facts, self._clock, live=lambda: self._tops.live)
+            await self._listen()
         finally:
             await self._keep(looked=True)
         self._rounds, self._last_round = self._rounds + 1, now
@@ -227,7 +228,7 @@ class AsyncWatch(AsyncSession):
         """Have the books of exactly the markets that are watched; without a key, or a stream, the looks alone must do."""
         if not self._streams:
             return
-        wanted = sorted(set(self._engine.tickers) | self._engine.watched())
+        wanted = self._streamed()
         if self._stream is not None and (
             not wanted or self._stream.state in {"failed", "closed"} or self._volume_missing()
         ):
@@ -247,6 +248,12 @@ class AsyncWatch(AsyncSession):
                 log.warning("alerts are looked at every %.0f s only: %s", self._every, error)
             self._why = str(error)
             await self._hang_up()
+
+    def _streamed(self) -> list[str]:
+        """The markets that are traded still: one that the exchange does not list would make it refuse them all."""
+        quotes = self._engine.quotes
+        names = set(self._engine.tickers) | self._engine.watched()
+        return sorted(name for name in names if name in quotes and quotes[name].status not in OVER)
 
     def _volume_missing(self) -> bool:
         return self._engine.by_volume and not self._tops.by_volume

@@ -27,6 +27,7 @@ from kalshi_lab.alerts.facts import Facts
 from kalshi_lab.alerts.watch import AsyncWatch
 from kalshi_lab.clock import SystemClock
 from kalshi_lab.kalshi.connection import Frame
+from kalshi_lab.models import Market
 from kalshi_lab.store import Store
 from tests.book import recorded
 
@@ -273,7 +274,9 @@ async def run(
     place = await store.write(arm)
     stream: Any = Paced(rows, place, speed, turn)
     stream.seen = place
-    kalshi: Any = SimpleNamespace(stream=lambda *_, **__: stream, markets=SimpleNamespace(list=lambda **_: Nothing()))
+    kalshi: Any = SimpleNamespace(
+        stream=lambda *_, **__: stream, markets=SimpleNamespace(list=lambda **asked: Listed(asked["tickers"]))
+    )
     watch = Watched(kalshi, store, clock, Facts(kalshi, store, {}), Deliveries(store, clock), every=timedelta(hours=1))
     store.stream = stream
     async with watch:
@@ -283,14 +286,17 @@ async def run(
     return store.waits
 
 
-class Nothing:
-    """A listing without markets: the books say everything."""
+class Listed:
+    """A listing of markets without prices: the books say those."""
 
     refused = ()
 
+    def __init__(self, tickers: Sequence[str]) -> None:
+        self.tickers = tickers
+
     async def __aiter__(self) -> AsyncIterator[Any]:
-        return
-        yield
+        for ticker in self.tickers:
+            yield Market(ticker=ticker, status="active")
 
 
 def told(home: Path) -> Wanted:

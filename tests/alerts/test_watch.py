@@ -64,6 +64,20 @@ def test_it_fires_from_the_stream(lab: kl.Lab, ticker: str) -> None:
     assert watch.status.state == "stopped"
 
 
+def test_an_unknown_market_costs_the_others_nothing(lab: kl.Lab, ticker: str) -> None:
+    """AL-1: a ticker that the exchange does not list is told, and the others have their live books."""
+    lost = lab.alerts.add(kl.above("KXNOWHERE-1", 0.5))
+    lab.alerts.add(kl.spread_above(ticker, 0.91))
+    watch = lab.alerts.start(every="1h")
+    until(lambda: watch.status.live == 1)
+    assert watch.status.why_no_stream == ""
+    lab.alerts.stop()
+    assert (
+        lab.alerts.list().row(by_predicate=pl.col("alert_id") == lost, named=True)["note"]
+        == "KXNOWHERE-1 is not listed by the exchange"
+    )
+
+
 def test_a_lost_stream_is_made_again(lab: kl.Lab, ticker: str) -> None:
     """While the connection is lost no price counts; then its books are whole again."""
     lab.alerts.add(kl.spread_above(ticker, 0.9))
