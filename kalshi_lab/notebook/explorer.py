@@ -10,6 +10,7 @@ import polars as pl
 
 from kalshi_lab import markup
 from kalshi_lab.errors import LabError
+from kalshi_lab.models.quote import mids, priced
 from kalshi_lab.notebook.house import Panel, button, choice, line, row
 from kalshi_lab.notebook.table import Column, Table
 
@@ -20,14 +21,14 @@ ALL: Final = "all"
 PAST: Final = timedelta(days=7)
 BATCH: Final = 50  # markets whose past is asked for at once: one request holds so many weeks of hours
 COLUMNS: Final = (
-    Column("ticker", "ticker", width="minmax(12em, 1.3fr)"),
+    Column("ticker", "ticker", width="minmax(16em, 1.5fr)"),
     Column("title", "title", width="minmax(14em, 2.5fr)"),
     Column("yes_bid", "bid $", "number", "5em"),
     Column("yes_ask", "ask $", "number", "5em"),
     Column("spread", "spread", "number", "5em"),
     Column("volume", "volume", "number", "7em"),
     Column("past", "last 7 d", "spark", "7em", sortable=False),
-    Column("close_time", "closes (UTC)", width="11em"),
+    Column("close_time", "closes (UTC)", width="12em"),
 )
 
 
@@ -133,8 +134,10 @@ def _shown(found: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFrame:
     made = found.select(
         "ticker",
         pl.concat_str([words[1], words[2]], separator=" \u00b7 ").str.strip_chars(" \u00b7").alias("title"),
-        *numbers,
-        (pl.col("yes_ask") - pl.col("yes_bid")).round(6).alias("spread"),
+        pl.when(pl.col("yes_bid") > 0).then("yes_bid"),  # the exchange writes an empty side as 0, or as 1
+        pl.when(pl.col("yes_ask") < 1).then("yes_ask"),
+        "volume",
+        pl.when(priced()).then((pl.col("yes_ask") - pl.col("yes_bid")).round(6)).alias("spread"),
         "close_time",
         pl.concat_str(words, separator=" ").str.to_lowercase().alias("text"),
         words[3].str.split("-").list.first().fill_null("").alias("series"),
@@ -148,9 +151,9 @@ def _with_past(frame: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFram
 
 
 def _lines(candles: pl.DataFrame) -> dict[str, list[float]]:
-    """The middle of the quote at the end of each hour, of each market."""
+    """The middle of a real quote at the end of each hour, of each market."""
     if candles.is_empty():
         return {}
-    middle = ((pl.col("yes_bid_close") + pl.col("yes_ask_close")) / 2).round(4)
+    middle = mids("yes_bid_close", "yes_ask_close").round(4)
     real = candles.select("ticker", middle.alias("middle")).drop_nulls()
     return {str(ticker): rows["middle"].to_list() for (ticker,), rows in real.group_by("ticker", maintain_order=True)}

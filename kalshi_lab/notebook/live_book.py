@@ -29,7 +29,7 @@ LADDER: Final = (
     Column("ask", "ask size", "ask", sortable=False),
 )
 TAPE: Final = (
-    Column("time", "time (UTC)", width="11em"),
+    Column("time", "time (UTC)", width="12em"),
     Column("price", "YES price $", "number"),
     Column("count", "contracts", "number"),
     Column("taker", "taker took"),

@@ -86,20 +86,21 @@ class Table(anywidget.AnyWidget):
 
     @rows.setter
     def rows(self, frame: pl.DataFrame) -> None:
+        """Another frame."""
         self._show(frame, keep=frame.height == self._frame.height)
 
     def fill(self, frame: pl.DataFrame) -> None:
-        """The same rows with more known of them: nothing moves."""
-        self._show(frame, keep=True)
+        """The same rows with more known of them: nothing moves, and a click that is under way still finds its row."""
+        self._show(frame, keep=True, same=True)
 
-    def _show(self, frame: pl.DataFrame, *, keep: bool) -> None:
+    def _show(self, frame: pl.DataFrame, *, keep: bool, same: bool = False) -> None:
         first = self.window["first"] if keep else 0
         self._frame = frame
         self._arrange()
         with self.hold_sync():
             self.keep = keep
             self.total = frame.height
-            self.version += 1
+            self.version += not same
             self._send_rows(first)
 
     def _arrange(self) -> None:

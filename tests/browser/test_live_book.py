@@ -12,8 +12,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 def test_the_live_book_moves_and_says_when_the_network_is_cut(notebook: Any) -> None:
     """The ladder follows the stream; with the exchange gone the panel says disconnected, and which request found it so."""
     cells = (
-        "ticker = lab.markets(status='open').sort('volume', descending=True)['ticker'][0]\n"
-        "panel = lab.panels.book(ticker)\npanel",
+        (
+            "ticker = lab.markets(status='open').sort('volume', descending=True)['ticker'][0]\n"
+            "panel = lab.panels.book(ticker)\npanel"
+        ),
         "lab.simulated.stir(100, [ticker])",
         "lab._twin._started.stop()",
     )

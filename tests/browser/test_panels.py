@@ -71,7 +71,7 @@ def test_a_lost_network_is_told_with_its_request(notebook: Any) -> None:
     with notebook(
         "network",
         "panel = lab.panels.explorer()\npanel",
-        "lab.simulated.faults('*', 'status', status=503)",
+        "lab.simulated.faults('*', 'status', status=503, times=50)",
         "lab.simulated.faults()",
     ) as page:
         page.run(1)

@@ -6,9 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 import kalshi_lab as kl
+from kalshi_lab.notebook import explorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +126,24 @@ def test_without_a_stream_the_book_is_the_one_of_this_moment_and_says_so(lab: An
 def test_what_is_no_ticker_is_refused_before_anything_is_asked(lab: Any) -> None:
     with pytest.raises(kl.UsageError):
         lab.panels.book("a b!")
+
+
+def test_an_empty_side_is_no_price() -> None:
+    """A market without a bid or an ask shows none, has no spread, and its past has only middles of real quotes."""
+    rows = {
+        "ticker": ["A-1", "B-1"],
+        "title": ["a", "b"],
+        "yes_sub_title": ["", ""],
+        "event_ticker": ["A", "B"],
+        "volume": [1.0, 2.0],
+    }
+    found = pl.DataFrame(
+        rows | {"yes_bid": [0.0, 0.4], "yes_ask": [1.0, 0.5], "close_time": [None, None]},
+        schema_overrides={"close_time": pl.Datetime("us", "UTC")},
+    )
+    assert explorer._shown(found, {}).select("yes_bid", "yes_ask", "spread").rows() == [
+        (None, None, None),
+        (0.4, 0.5, 0.1),
+    ]
+    candles = pl.DataFrame({"ticker": ["A-1", "A-1"], "yes_bid_close": [0.0, 0.2], "yes_ask_close": [1.0, 0.4]})
+    assert explorer._lines(candles) == {"A-1": [0.3]}
