@@ -253,11 +253,6 @@ class Alerts(Facade):
         """
         return Watch(self._call(self._twin.start(every=every, stream=stream)))
 
-    @property
-    def watch(self) -> Watch | None:
-        """The watch that was started last, None before."""
-        return None if self._twin.watch is None else Watch(self._twin.watch)
-
     def __repr__(self) -> str:
         return repr(self._twin).replace("AsyncAlerts", "Alerts")
 

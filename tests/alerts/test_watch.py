@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 import kalshi_lab as kl
-from kalshi_lab.portal import PORTAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,12 +191,3 @@ def test_facts_of_the_lab_are_lent(lab: kl.Lab, ticker: str) -> None:
     assert set(lab.alerts.check()["alert_id"]) & {ids[0], ids[1], ids[3], ids[4]} == {ids[0], ids[3]}
     lab.thesis("mine", evidence=[{"url": "https://example.com/a", "passage": "no", "stance": "no", "ticker": ticker}])
     assert lab.alerts.check()["alert_id"].to_list() == [ids[1]]
-
-
-def test_the_async_face_has_the_same_words() -> None:
-    """Both faces have the same methods."""
-    from kalshi_lab.alerts import Alerts, AsyncAlerts
-
-    names = {name for name in vars(AsyncAlerts) if not name.startswith("_")}
-    assert names == {name for name in vars(Alerts) if not name.startswith("_")}
-    assert PORTAL is not None

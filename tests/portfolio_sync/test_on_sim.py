@@ -115,9 +115,9 @@ def test_what_the_store_holds_is_told_after_a_sync_too(traded: Exchange, tmp_pat
 
     async def live() -> None:
         async with lab(traded, tmp_path) as one:
-            await one.sync("markets", series="KXHIGHNY", status="open", progress=False)
+            await one.sync("series", progress=False)
             assert (await bring(one)).ok
-            assert set((await one.coverage())["dataset"]) == {"markets"}
+            assert set((await one.coverage())["dataset"]) == {"series"}
 
     asyncio.run(live())
 
