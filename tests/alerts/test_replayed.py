@@ -50,6 +50,7 @@ def test_every_alert_fires_as_often_as_it_must(recordings: Path, tmp_path: Path)
 
 
 @pytest.mark.kill
+@pytest.mark.timeout(900)
 @pytest.mark.recordings
 def test_five_hundred_alerts_over_all_recordings(recordings: Path, tmp_path: Path) -> None:
     """AL-2: all recorded books, 924,186 messages, five hundred alerts, killed at random moments: none is missed, none comes twice."""

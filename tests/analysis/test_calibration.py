@@ -166,6 +166,7 @@ def test_groups_are_what_separate_calibrations_would_be() -> None:
     assert_frame_equal(result.bins, whole.frame(), check_exact=True)
 
 
+@pytest.mark.long
 @FEW
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_digit(rows: list[tuple[Decimal, bool, str, int]], random: Any) -> None:

@@ -40,6 +40,7 @@ def names(tmp_path: Path) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
+@pytest.mark.long
 def test_each_call_gives_what_its_command_printed(names: dict[str, Any]) -> None:
     """CLI (features 1.10): an importable equivalent for each of the 70, in their order, that returns data."""
     wrong = {}

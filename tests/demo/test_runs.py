@@ -268,6 +268,7 @@ def test_the_command_runs_a_notebook_and_says_how_it_ended(shelf: Path, capsys: 
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_cron_hears_of_failures_alone(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--quiet is silent where it went well; the log has a line for each run with its code, and what cannot be written is told."""
     notebook(shelf / "small.ipynb", "n = 1", "print(10 // n)")

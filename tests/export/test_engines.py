@@ -106,6 +106,7 @@ def equal(one: Result, other: Result) -> None:
     assert one.table.height > 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_lake_gives_the_digits_of_the_store(small: tuple[kl.Lab, kl.Lab], name: str) -> None:
     """DB-9: the same text over the files."""

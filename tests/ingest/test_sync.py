@@ -62,6 +62,7 @@ def test_markets_are_those_of_the_world(lab: Lab, upset: Exchange, world: World)
     )
 
 
+@pytest.mark.long
 def test_combos_are_left_out_and_counted(lab: Lab, upset: Exchange, world: World) -> None:
     """Without being asked for, combos stay out and the result says how many; with combos=True they come."""
     now = truth.now(upset)

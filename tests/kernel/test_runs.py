@@ -39,6 +39,7 @@ def desk(kernel: Notebook, tmp_path: Path) -> Notebook:
     return kernel
 
 
+@pytest.mark.long
 def test_a_cell_runs_a_notebook_and_goes_on(desk: Notebook) -> None:
     """A run blocks its cell, shows its progress there and nothing else, leaves the lab as it was, and shows itself."""
     cell = desk.run("ran = kl.run_notebook('small', words, n=5, out=out)\nran")

@@ -84,6 +84,7 @@ def compare(connection: Any, looks: list[Look]) -> None:
         assert one.equals(found.filter(pl.col("ticker") == "A"), null_equal=True)
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(looks=LOOKS)
 @example(
