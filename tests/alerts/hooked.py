@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-HOST, SECRET = "hooks.example.com", "T0SECRET/B0TOKEN"
+HOST, PLACE = "hooks.example.com", "T0SECRET/B0TOKEN"
 ALARM = kl.Alarm(
     "a1:1",
     "a1",
@@ -81,7 +81,7 @@ def hook(
         patch.setattr(webhook, "public", lambda address: address == "127.0.0.1" or real(address))
     with RawServer(*answers, tls=server_side) as server:
         yield (
-            kl.ToWebhook(f"https://{HOST}:{server.port}/{SECRET}?x=1", allow=(HOST,), trust=trust, **options),
+            kl.ToWebhook(f"https://{HOST}:{server.port}/{PLACE}?x=1", allow=(HOST,), trust=trust, **options),
             server,
             resolver,
         )

