@@ -60,17 +60,18 @@ DELIVERY: dict[str, Any] = {
 ALL = "SELECT * FROM alerts WHERE state <> 'removed' ORDER BY created_at, length(alert_id), alert_id"
 LIVE = "SELECT * FROM alerts WHERE state = 'armed' ORDER BY created_at, length(alert_id), alert_id"
 STATES = "SELECT states.* FROM alert_states AS states JOIN alerts USING (alert_id) WHERE alerts.state = 'armed'"
-STAND = "SELECT alert_id, ticker, state, fired FROM alert_states WHERE alert_id IN (SELECT unnest($1::VARCHAR[]))"
 SAME = "SELECT * FROM alerts WHERE state = 'armed' AND condition = $1"
-STILL_ARMED = "SELECT alert_id FROM alerts WHERE state = 'armed' AND alert_id IN (SELECT unnest($1::VARCHAR[]))"
+STANDING = """
+SELECT alert_id, ticker, states.state, fired FROM alerts LEFT JOIN alert_states AS states USING (alert_id)
+WHERE alerts.state = 'armed' AND list_contains($1::VARCHAR[], alert_id)
+"""
 EVENTS = """
 SELECT events.*, alerts.label, alerts.condition FROM alert_events AS events JOIN alerts USING (alert_id)
 ORDER BY events.time, length(alert_id), alert_id, length(event_id), event_id
 """
-FORGET = """
-DELETE FROM alert_states WHERE EXISTS (
-    SELECT 1 FROM changed WHERE changed.alert_id = alert_states.alert_id AND changed.ticker = alert_states.ticker
-)
+MOVED = """
+MERGE INTO alert_states AS old USING changed AS new ON old.alert_id = new.alert_id AND old.ticker = new.ticker
+WHEN MATCHED THEN UPDATE WHEN NOT MATCHED THEN INSERT BY NAME
 """
 
 
@@ -145,10 +146,10 @@ def keep(
     """
     wanted = list(changes)
     ids = sorted({one.alert.alert_id for one in wanted} | set(looks or ()))
-    armed = {row["alert_id"] for row in writes.rows(connection, STILL_ARMED, [ids])}
     stand = {
-        (one["alert_id"], one["ticker"]): (one["state"], one["fired"]) for one in writes.rows(connection, STAND, [ids])
+        (name, ticker): (state, fired) for name, ticker, state, fired in connection.execute(STANDING, [ids]).fetchall()
     }
+    armed = {name for name, _ in stand}
     mine = [one for one in wanted if one.alert.alert_id in armed and _unchanged(one, stand)]
     _states(connection, mine, now)
     _looked(connection, mine, armed, now, looks or {})
@@ -228,11 +229,9 @@ def _states(connection: Connection, changes: Sequence[Change], now: datetime) ->
         for one in changes
     ]  # fmt: skip
     if rows:
-        frame = pl.DataFrame(rows, schema=STATE)
-        connection.register("changed", Arrow(frame.select("alert_id", "ticker")))
-        connection.execute(FORGET)
+        connection.register("changed", Arrow(pl.DataFrame(rows, schema=STATE)))
+        connection.execute(MOVED)
         connection.unregister("changed")
-        writes.insert(connection, "alert_states", frame)
 
 
 def _looked(

@@ -170,7 +170,7 @@ class Paced:
         self.first = [(ticker, self.books.snapshot(ticker)) for ticker in sorted(self.books.known)]
         self.state = "open"
         self.over = asyncio.Event()
-        self.oldest: float | None = None
+        self.oldest = self.seen_from = 0.0
 
     async def open(self) -> Paced:
         return self
@@ -199,7 +199,7 @@ class Paced:
             await asyncio.sleep(max(0.0, self.arrives(self.place) - time.monotonic()))
             end = self.begin + int((time.monotonic() - self.begun) * self.speed) + 1
             end = max(self.place + 1, min(end, len(self.rows)))
-            self.oldest = self.arrives(self.place) if self.oldest is None else self.oldest
+            self.oldest = self.arrives(self.place)
         else:
             await asyncio.sleep(0)
         rows = self.rows[self.place : end]
@@ -234,18 +234,15 @@ class Placed(Store):
         stream = self.stream
         if stream is None:
             return await write(work, noted)
-        place, oldest = stream.seen, stream.oldest  # type: ignore[attr-defined]
+        place, oldest = stream.seen, stream.seen_from  # type: ignore[attr-defined]
 
         def both(connection: Any) -> Any:
-            connection.execute("CREATE TABLE IF NOT EXISTS place (n BIGINT)")
-            connection.execute("DELETE FROM place")
-            connection.execute("INSERT INTO place VALUES ($1)", [place])
+            connection.execute("UPDATE place SET n = $1", [place])
             return work(connection)
 
         done = await write(both, noted)
-        if oldest is not None:
+        if oldest:
             self.waits.append(time.monotonic() - oldest)
-            stream.oldest = None
         return done
 
 
@@ -253,8 +250,10 @@ class Watched(AsyncWatch):
     """A watch that says how far it has seen."""
 
     async def _arrived(self, arriving: Any) -> None:
-        self._stream.seen = self._stream.place  # type: ignore[union-attr]  # the paced stream; these messages are about to be seen
+        stream: Any = self._stream  # the paced one; these messages are about to be seen
+        stream.seen, stream.seen_from = stream.place, stream.oldest
         await super()._arrived(arriving)
+        stream.seen_from = 0.0
 
 
 async def run(
@@ -268,8 +267,8 @@ async def run(
         connection.execute("CREATE TABLE IF NOT EXISTS place (n BIGINT)")
         for condition, margin in wanted:
             kept.arm(connection, condition, "", START, repeat=True, hysteresis=margin)
-        found = connection.execute("SELECT n FROM place").fetchall()
-        return int(found[0][0]) if found else 0
+        connection.execute("INSERT INTO place SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM place)")
+        return int(connection.execute("SELECT n FROM place").fetchall()[0][0])
 
     place = await store.write(arm)
     stream: Any = Paced(rows, place, speed, turn)

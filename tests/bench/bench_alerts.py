@@ -2,9 +2,9 @@
 
     KALSHI_LAB_RECORDINGS=... python -m tests.bench.bench_alerts --seconds 60
 
-The real watch, engine and store; the stream is paced by this process. A wait is from the moment at which the oldest message of a
-transaction was due to the commit of what came of it, so it has the waiting for the transaction before. "all at once" brings
-the same messages as fast as they are taken.
+The real watch, engine and store; the stream is paced by this process. A wait is from the moment at which the oldest of the messages
+that were seen together was due to the commit of what came of them, so it has the waiting for the transaction before. "all at once"
+brings the same messages as fast as they are taken.
 """
 
 from __future__ import annotations
