@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,18 +15,19 @@ from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from decimal import Decimal
 
     from kalshi_lab.alerts.conditions import Condition
     from kalshi_lab.store import Store
 
-QUOTES = """
-SELECT ticker, time, status, yes_bid, yes_ask, volume FROM quotes
-WHERE NOT gone AND (ticker IN (SELECT unnest($1::VARCHAR[])) OR ticker LIKE $2 ESCAPE '\\')
+WHICH = """
+FROM quotes WHERE NOT gone AND (ticker IN (SELECT unnest($1::VARCHAR[])) OR ticker LIKE $2 ESCAPE '\\')
   AND ($3::TIMESTAMPTZ IS NULL OR time >= $3) AND ($4::TIMESTAMPTZ IS NULL OR time < $4)
-ORDER BY time, ticker
 """
+QUOTES = "SELECT ticker, time, status, yes_bid, yes_ask, volume" + WHICH + "ORDER BY time, ticker"
+TIMES = "SELECT time, count(*) AS quotes" + WHICH + "GROUP BY time ORDER BY time"
+AT_ONCE = 500_000  # quotes in memory, or those of one moment
 SHOWN: dict[str, Any] = {
     "time": frames.TIME, "ticker": pl.String, "yes_bid": frames.PRICE, "yes_ask": frames.PRICE, "message": pl.String,
 }  # fmt: skip
@@ -46,16 +49,27 @@ async def fired_before(
             hint="Backtests are for conditions on quotes and volume",
         )
     like = (condition.pattern or "").replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%").replace("*", "%")
-    quotes = await store.read(QUOTES, [list(condition.tickers), like, *bounds])
+    which = [list(condition.tickers), like]
     alert = Alert("backtest", condition, repeat=repeat, cooldown=cooldown, hysteresis=hysteresis)
-    rows = [{name: getattr(one, name) for name in SHOWN} for one in _walk(alert, quotes) if one.what == FIRED]
+    engine, rows = Engine(), list[dict[str, Any]]()
+    engine.load([alert], {})
+    for start, end in _stretches(await store.read(TIMES, [*which, *bounds])):
+        quotes = await store.read(QUOTES, [*which, start, end])
+        happened = await asyncio.to_thread(list, _walk(engine, quotes))
+        rows += [{name: getattr(one, name) for name in SHOWN} for one in happened if one.what == FIRED]
     return frames.floats(pl.DataFrame(rows, schema=SHOWN))
 
 
-def _walk(alert: Alert, quotes: pl.DataFrame) -> Iterator[Happening]:
+def _stretches(times: pl.DataFrame) -> Iterator[tuple[datetime, datetime]]:
+    """Stretches of time one after the other, each with as many quotes as fit into memory; every moment whole in one of them."""
+    stretch = (times["quotes"].cum_sum() - 1) // AT_ONCE
+    starts = times.group_by(stretch, maintain_order=True).agg(pl.first("time"), last=pl.last("time"))
+    for _, start, last in starts.iter_rows():
+        yield start, last + timedelta(microseconds=1)
+
+
+def _walk(engine: Engine, quotes: pl.DataFrame) -> Iterator[Happening]:
     """What happens as the quotes are seen in the order of their times."""
-    engine = Engine()
-    engine.load([alert], {})
     for ticker, time, status, bid, ask, volume in quotes.iter_rows():
         engine.see(Quote(ticker, bid, ask, status, volume), time)
         for change in engine.changes():

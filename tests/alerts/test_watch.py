@@ -151,8 +151,10 @@ def test_options_are_kept(desk: Desk, exchange: Exchange) -> None:
             desk.alerts.add(kl.above(B, 0.62), **wrong)  # type: ignore[arg-type]  # the mistakes that are tried
 
 
-def test_a_backtest_counts_what_was(lab: kl.Lab) -> None:
-    """AL-2: over the quotes of the store an alert fires where, by hand, it must."""
+@pytest.mark.parametrize("at_once", [500_000, 1])
+def test_a_backtest_counts_what_was(lab: kl.Lab, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """AL-2: over the quotes of the store an alert fires where, by hand, it must; so it does where memory has room for a moment alone."""
+    monkeypatch.setattr("kalshi_lab.alerts.past.AT_ONCE", at_once)
     tickers = []
     for _ in range(4):
         lab.simulated.advance(3600)  # type: ignore[union-attr]  # the sim has it
