@@ -1,7 +1,7 @@
 """The command line.
 
-`demo` shows the library at work, from an empty folder to a page with pictures; `collect` keeps a store up to date; `run` runs one
-notebook with parameters.
+`demo` shows the library at work, from an empty folder to a page with pictures; `collect` keeps a store up to date; `watch` looks after
+its alerts; `run` runs one notebook with parameters.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -16,9 +17,11 @@ import time
 import webbrowser
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kalshi_lab.alerts.sinks import ToApprise, ToFile, ToNotebook
 from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.lab import AsyncLab, Lab
 from kalshi_lab.notebook import report, runs
@@ -69,6 +72,20 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--keep-bodies", action="store_true", help="keep every answer as received, too")
     collect.add_argument("--once", action="store_true", help="one round, then end; 1 where it failed")
     collect.set_defaults(run=_collect)
+    watch = commands.add_parser("watch", help="look after the alerts of a store, until SIGINT or SIGTERM")
+    watch.add_argument("--every", default="1m", help='the time between two looks at what no live book shows ("1m")')
+    watch.add_argument("--environment", choices=WHERE, help="prod where none is given, here or in KALSHI_ENVIRONMENT")
+    watch.add_argument("--home", type=Path, help="the folder of the store; the user's data folder where none is given")
+    watch.add_argument("--file", type=Path, help="a file to which a line of JSON is added for each event")
+    watch.add_argument(
+        "--notify",
+        nargs="+",
+        default=(),
+        metavar="VARIABLE",
+        help="environment variables that have addresses of apprise",
+    )
+    watch.add_argument("--once", action="store_true", help="one look, then end")
+    watch.set_defaults(run=_watch)
     one = commands.add_parser("run", help="run one notebook with parameters, and keep it")
     one.add_argument("name", help="05_thesis, for one")
     one.add_argument(
@@ -145,6 +162,42 @@ async def _collected(settings: Settings, chosen: argparse.Namespace) -> Collecto
                 print("kalshi_lab: stopping", file=sys.stderr, flush=True)
         print(f"kalshi_lab: {collector.status}", file=sys.stderr, flush=True)
         return await ended
+
+
+def _watch(chosen: argparse.Namespace) -> int:
+    """Tell on stdout what happens, and wherever it is wanted, until it is told to stop; 0."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    given = {"environment": chosen.environment, "home": chosen.home}
+    asyncio.run(_watched(Settings(**{name: one for name, one in given.items() if one is not None}), chosen))
+    return 0
+
+
+async def _watched(settings: Settings, chosen: argparse.Namespace) -> None:
+    stopping = _signalled()
+    async with AsyncLab(settings=settings) as lab:
+        await lab.alerts.send_to(
+            ToNotebook(show=partial(print, flush=True)), *([ToFile(chosen.file)] if chosen.file else []),
+            *(_notified(variable) for variable in chosen.notify),
+        )  # fmt: skip
+        if chosen.once:
+            await lab.alerts.check()
+        else:
+            watch = await lab.alerts.start(every=chosen.every)
+            print(f"kalshi_lab: watching {settings.folder}", file=sys.stderr, flush=True)
+            await stopping.wait()
+            await lab.alerts.stop()
+            print(f"kalshi_lab: {watch.status}", file=sys.stderr, flush=True)
+
+
+def _notified(variable: str) -> ToApprise:
+    """A sink whose address is in the environment, since a command line is there for everybody to read."""
+    address = os.environ.get(variable)
+    if not address:
+        raise UsageError(
+            f"the environment has no variable {variable[:40]!r}",
+            hint="It has an address of apprise, slack://... for one",
+        )
+    return ToApprise(address, name=f"notify {variable}")
 
 
 def _signalled() -> asyncio.Event:
