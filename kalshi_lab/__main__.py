@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from kalshi_lab.alerts.sinks import ToApprise, ToFile, ToNotebook
 from kalshi_lab.errors import LabError, UsageError
 from kalshi_lab.lab import AsyncLab, Lab
 from kalshi_lab.notebook import report, runs
-from kalshi_lab.settings import Environment, Settings
+from kalshi_lab.settings import Environment, Settings, environment_values
 
 if TYPE_CHECKING:
     from kalshi_lab.ingest.collector import CollectorStatus
@@ -191,7 +190,7 @@ async def _watched(settings: Settings, chosen: argparse.Namespace) -> None:
 
 def _notified(variable: str) -> ToApprise:
     """A sink whose address is in the environment, since a command line is there for everybody to read."""
-    address = os.environ.get(variable)
+    address = environment_values(variable).get(variable)
     if not address:
         raise UsageError(
             f"the environment has no variable {variable[:40]!r}",
