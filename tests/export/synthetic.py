@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from kalshi_lab import Lab
     from kalshi_lab.store import Store
     from kalshi_lab.store.connection import Connection
@@ -47,6 +53,51 @@ JOIN made_markets USING (id)
 ORDER BY created_time, trade_id;
 DROP TABLE made_markets
 """
+# The same kind of trades day by day, so that any number of them is made in the memory of one day.
+FIRST = date(2024, 1, 1)
+LISTED = """
+CREATE TABLE made AS
+SELECT i AS id, 'KX' || chr((65 + i % 26)::INT) || chr((65 + (i // 26) % 26)::INT) || 'D' AS series,
+       series || '-D' || (i % {days})::VARCHAR || '-' || (i // {days} // 5)::VARCHAR AS event,
+       event || '-T' || (10000 + i)::VARCHAR || '.99' AS ticker, 0.02 + 0.96 * ((hash(i) % 10000) / 10000.0) AS p,
+       CASE WHEN (hash(i * 7 + 1) % 10000) / 10000.0 < p THEN 'yes' ELSE 'no' END AS result,
+       (i % {days})::INT AS opens, (opens + 1 + i % 11)::INT AS closes FROM range({markets}) t(i)
+"""
+SETTLED = """
+SELECT ticker, event AS event_ticker, result, DATE '{first}' + closes AS close_time FROM made ORDER BY ticker
+"""
+ONE_DAY = """
+WITH alive AS MATERIALIZED (
+    SELECT ticker, p, row_number() OVER (ORDER BY hash(id)) - 1 AS place, count(*) OVER () AS many
+    FROM made WHERE opens <= {day} AND closes > {day}
+)
+SELECT 't' || lpad(i::VARCHAR, 12, '0') AS trade_id, ticker,
+       TIMESTAMPTZ '{date} 00:00:00+00' + to_microseconds((hash(i * 3 + 1) % 86400000000)::BIGINT) AS created_time,
+       (greatest(1, least(99, round(100 * (p + (hash(i * 5 + 2) % 1000003 / 1000003.0 - 0.5) * 0.3)))) / 100)::DECIMAL(9, 6) AS yes_price,
+       (1 - yes_price)::DECIMAL(9, 6) AS no_price,
+       ((1 + floor((hash(i * 11 + 3) % 1000003 / 1000003.0) ** 4 * 50000)) / 100)::DECIMAL(18, 2) AS count,
+       CASE WHEN hash(i * 13 + 4) % 10 < 6 THEN 'yes' ELSE 'no' END AS taker_outcome_side, taker_outcome_side AS taker_side,
+       i % 1000 = 7 AS is_block_trade, 'made' AS run_id, TIMESTAMPTZ '2026-11-23 00:00:00+00' AS seen_at
+FROM (SELECT i, floor((hash(i) % 1000003 / 1000003.0) ** 3 * (SELECT any_value(many) FROM alive))::BIGINT AS place
+      FROM range({low}, {high}) t(i))
+JOIN alive USING (place) ORDER BY ticker, created_time, trade_id
+"""
+
+
+def write(folder: Path, trades: int, markets: int, days: int, *, owner: str = "main") -> Iterator[str]:
+    """The files of a lake with made-up trades and the results of their markets, without a store; each file's path, once it is there."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
+        connection.execute(LISTED.format(days=days, markets=markets))
+        whole = [("results", "", SETTLED.format(first=FIRST))]
+        for day in range(days):
+            low, high, when = trades * day // days, trades * (day + 1) // days, FIRST + timedelta(days=day)
+            whole.append(("trades", f"date={when}", ONE_DAY.format(day=day, date=when, low=low, high=high)))
+        for dataset, place, sql in whole:
+            path = folder / dataset / f"owner={owner}" / place / "part.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)")
+            yield str(path)
 
 
 def fill(store: Store, trades: int, markets: int) -> None:
