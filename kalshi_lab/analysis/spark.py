@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.errors import StoreError, UsageError
-from kalshi_lab.store.lake import DATASETS, FILE, settled, shapes_of
+from kalshi_lab.store.lake import DATASETS, settled, shapes_of
+from kalshi_lab.store.places import FILE
 from kalshi_lab.store.verify import keys
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -19,6 +19,7 @@ import polars as pl
 from kalshi_lab.errors import StoreError, UsageError
 from kalshi_lab.store import files
 from kalshi_lab.store.connection import READ, fetch, told
+from kalshi_lab.store.places import FILE, Folder
 from kalshi_lab.store.store import Store
 from kalshi_lab.store.verify import keys
 from kalshi_lab.store.versions import create
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.gate import Job
+    from kalshi_lab.store.places import Place, Version
 
 # what a lake holds: what the exchange says to everybody, and which of it was read; each with the time by which it is cut into days
 DATASETS: dict[str, str | None] = {
@@ -38,7 +40,6 @@ DATASETS: dict[str, str | None] = {
     "ledger": None, "gaps": None, "recordings": None,
 }  # fmt: skip
 T = TypeVar("T")
-FILE = "part.parquet"
 TRIES = 100  # of a question while the lake is written to
 OWNER = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COLUMNS = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1 AND schema_name = 'main' ORDER BY column_index"
@@ -56,6 +57,7 @@ class Lake:
 
     path: Path
     owner: str
+    place: Place = field(repr=False, compare=False)
 
     def __init__(self, path: str | os.PathLike[str], *, owner: str = "main") -> None:
         object.__setattr__(self, "path", files.checked(path, "path").expanduser().absolute())
@@ -64,33 +66,26 @@ class Lake:
                 f"owner {owner!r} cannot stand in a path", hint="Letters, digits, dots, hyphens, underscores"
             )
         object.__setattr__(self, "owner", owner)
+        object.__setattr__(self, "place", Folder(self.path))
 
     def owners(self, dataset: str) -> tuple[str, ...]:
         """Who brought files of a dataset, in order."""
-        folder = self.path / dataset
-        found = (one for one in folder.glob("owner=*") if one.is_dir() and next(one.rglob(FILE), None) is not None)
-        return tuple(sorted(one.name.removeprefix("owner=") for one in found))
+        return tuple(sorted({owner for _, owner, _ in _placed(self.place.parts(dataset))}))
 
     def frame(self) -> pl.DataFrame:
         """What is there, without reading it.
 
         Columns: dataset, owner String; partitions (files), bytes Int64.
         """
-        rows = []
-        for dataset in DATASETS:
-            for owner in self.owners(dataset):
-                sizes = [one.stat().st_size for one in (self.path / dataset / f"owner={owner}").rglob(FILE)]
-                rows.append((dataset, owner, len(sizes), sum(sizes)))
-        return pl.DataFrame(rows, schema=HELD, orient="row")
+        sizes = dict[tuple[str, str], list[int]]()
+        for dataset, owner, version in sorted(_placed(self.place.parts())):
+            sizes.setdefault((dataset, owner), []).append(version.size)
+        rows = [(*place, len(found), sum(found)) for place, found in sizes.items()]
+        return pl.DataFrame(sorted(rows, key=lambda row: list(DATASETS).index(row[0])), schema=HELD, orient="row")
 
-    def stamp(self, datasets: Iterable[str]) -> set[tuple[str, int, int]]:
-        """Which files there are of some datasets; another file of the same name is another one."""
-        found = set[tuple[str, int, int]]()
-        for path in (path for dataset in datasets for path in (self.path / dataset).rglob(FILE)):
-            with suppress(FileNotFoundError):
-                state = path.stat()
-                found.add((str(path), state.st_ino, state.st_mtime_ns))
-        return found
+    def stamp(self, datasets: Iterable[str]) -> dict[str, Version]:
+        """Which files there are of some datasets; another file of the same name is another version."""
+        return {name: version for dataset in datasets for name, version in self.place.parts(dataset).items()}
 
     def __repr__(self) -> str:
         return f"<Lake {self.path}>"
@@ -100,7 +95,7 @@ class LakeStore(Store):
     """A store over a lake: everything that asks works, everything that writes raises UsageError; nothing is copied."""
 
     def __init__(self, lake: Lake, *, sql_seconds: float | None = None, sql_memory: int | None = None) -> None:
-        if not lake.path.is_dir():
+        if not lake.place.exists:
             raise UsageError(f"there is no lake at {lake.path}", hint="lab.export(kl.Lake(...)) makes one")
         super().__init__(lake.path, sql_seconds=sql_seconds, sql_memory=sql_memory)
         self.lake = lake
@@ -172,8 +167,10 @@ class _Views:
 
     def found(self) -> dict[str, tuple[str, ...]]:
         """The datasets that the lake has, and whose."""
-        owners = {dataset: self.lake.owners(dataset) for dataset in DATASETS}
-        return {dataset: names for dataset, names in owners.items() if names}
+        owners = dict[str, set[str]]()
+        for dataset, owner, _ in _placed(self.lake.place.parts()):
+            owners.setdefault(dataset, set()).add(owner)
+        return {dataset: tuple(sorted(owners[dataset])) for dataset in DATASETS if dataset in owners}
 
     def connection(self) -> Connection:
         """A connection to it, which sees the files that are there now."""
@@ -188,18 +185,19 @@ class _Views:
         base = duckdb.connect(":memory:", config=config)
         base.execute("SET GLOBAL TimeZone = 'UTC'")
         create(base)
+        self.lake.place.open_to(base)
         for dataset, owners in found.items():
             view = self._view(base, dataset, owners)
             base.execute(f"DROP TABLE {dataset}")
             base.execute(view)
-        allowed = quoted(f"{self.lake.path}/")
+        allowed = quoted(self.lake.place.source(""))
         base.execute(f"SET allowed_directories = [{allowed}]; SET enable_external_access = false")
         base.execute("SET lock_configuration = true")
         return base
 
     def _view(self, base: Connection, dataset: str, owners: tuple[str, ...]) -> str:
         deep = "*/" if DATASETS[dataset] else ""
-        places = ", ".join(quoted(f"{self.lake.path}/{dataset}/owner={owner}/{deep}{FILE}") for owner in owners)
+        places = ", ".join(quoted(self.lake.place.source(f"{dataset}/owner={owner}/{deep}{FILE}")) for owner in owners)
         mixed = ", union_by_name = true" if len(owners) > 1 else ""  # they may have been written by different versions
         source = (
             f"read_parquet([{places}], hive_partitioning = false, filename = {'true' if mixed else 'false'}{mixed})"
@@ -211,6 +209,14 @@ class _Views:
         if not mixed or not keys()[dataset]:
             return made
         return f"CREATE VIEW {dataset} AS SELECT {chosen} FROM ({settled(dataset, source, there)})"
+
+
+def _placed(parts: Mapping[str, Version]) -> Iterator[tuple[str, str, Version]]:
+    """The dataset and the owner of each file."""
+    for name, version in parts.items():
+        dataset, owner, *_ = name.split("/")
+        if dataset in DATASETS and owner.startswith("owner="):
+            yield dataset, owner.removeprefix("owner="), version
 
 
 def settled(dataset: str, source: str, columns: Container[str]) -> str:

@@ -8,6 +8,7 @@ again, and takes its place at once. A day of which the store has fewer rows than
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,18 +18,18 @@ import msgspec
 import polars as pl
 
 from kalshi_lab.errors import StoreError, UsageError, one_of
-from kalshi_lab.store import files
 from kalshi_lab.store.connection import fetch, told
-from kalshi_lab.store.export import NOTES, NOWHERE, WROTE, alone, midnight, parquet
-from kalshi_lab.store.lake import DATASETS, FILE, quoted
+from kalshi_lab.store.export import NOTES, NOWHERE, WROTE, midnight, parquet
+from kalshi_lab.store.lake import DATASETS, quoted
+from kalshi_lab.store.places import FILE, Version
 from kalshi_lab.store.verify import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.lake import Lake
+    from kalshi_lab.store.places import Place
     from kalshi_lab.store.store import Store
 
 AT_ONCE = 1_000_000  # rows in memory, or one day's
@@ -79,22 +80,35 @@ async def export(store: Store, lake: Lake, what: Asked) -> pl.DataFrame:
     """Bring a lake up to date; the files that were written, with their rows and bytes."""
     wrote: list[tuple[str, int, int]] = []
     for dataset in what.datasets:
-        folder = files.make_folders(lake.path, dataset, f"owner={lake.owner}")
-        with alone(folder):
-            files.sweep(folder)
-            wrote += await _Export(store, folder, dataset, what).run()
+        below = f"{dataset}/owner={lake.owner}"
+        async with _alone(lake.place, below):
+            wrote += await _Export(store, lake.place, below, dataset, what).run()
     return pl.DataFrame(wrote, schema=WROTE, orient="row")
 
 
-class _Export:
-    """One dataset into one folder."""
+@asynccontextmanager
+async def _alone(place: Place, below: str) -> AsyncIterator[None]:
+    """As the place's own `alone`, in a thread: the lock of a bucket is a request."""
+    held = ExitStack()
+    entered = asyncio.ensure_future(asyncio.to_thread(held.enter_context, place.alone(below)))
+    try:
+        await asyncio.shield(entered)
+        yield
+    finally:  # who was stopped on the way in may get the lock yet, and gives it back
+        await asyncio.wait([entered])
+        await asyncio.to_thread(held.close)
 
-    def __init__(self, store: Store, folder: Path, dataset: str, what: Asked) -> None:
-        self._store, self._folder, self._dataset, self._what = store, folder, dataset, what
+
+class _Export:
+    """One dataset of one owner."""
+
+    def __init__(self, store: Store, place: Place, below: str, dataset: str, what: Asked) -> None:
+        self._store, self._place, self._below, self._dataset, self._what = store, place, below, dataset, what
         self._time = DATASETS[dataset]
-        self._notes = _noted(folder / NOTES)
+        self._notes, self._there = Notes(), dict[str, Version]()
 
     async def run(self) -> list[tuple[str, int, int]]:
+        self._notes, self._there = await asyncio.to_thread(self._found)
         columns = (await self._store.read(f"SELECT * FROM {self._dataset} LIMIT 0")).columns
         hashed = [name for name in columns if name not in LEFT_OUT]
         seen = "max(seen_at)" if "seen_at" in columns else "NULL"
@@ -108,27 +122,31 @@ class _Export:
         for batch in _batches([place for place in sorted(held) if self._differs(place, held[place], hashed)], held):
             rows = await self._store.read(*self._rows(batch, columns))
             wrote += await asyncio.to_thread(self._write, rows, batch, held, hashed)
-            self._note()
+            await asyncio.to_thread(self._note)
         everything = self._time is None or (self._what.since is None and self._what.until is None)
         self._notes.columns, self._notes.state = hashed, state if everything else ""
-        self._note()
+        await asyncio.to_thread(self._note)
         return wrote
 
-    def _whole(self) -> bool:
-        return all(self._file(place).is_file() for place in self._notes.parts)
+    def _found(self) -> tuple[Notes, dict[str, Version]]:
+        return _noted(self._place, self._name(NOTES)), self._place.parts(self._below)
 
-    def _file(self, place: str) -> Path:
-        return self._folder / place / FILE
+    def _whole(self) -> bool:
+        return all(self._name(place, FILE) in self._there for place in self._notes.parts)
+
+    def _name(self, *names: str) -> str:
+        """A file of the owner's, by its path in the lake."""
+        return "/".join((self._below, *filter(None, names)))
 
     def _differs(self, place: str, held: Part, hashed: list[str]) -> bool:
         before = self._notes.parts.get(place)
-        if before is None or not self._file(place).is_file():
+        if before is None or self._name(place, FILE) not in self._there:
             return True
         pruned = self._time is not None and held.rows < before.rows
         return not pruned and (before != held or hashed != self._notes.columns)
 
     def _note(self) -> None:
-        files.publish(self._folder / NOTES, msgspec.json.encode(self._notes))
+        self._place.publish(self._name(NOTES), msgspec.json.encode(self._notes))
 
     async def _held(self, hashed: list[str]) -> dict[str, Part]:
         """What the store has of each partition."""
@@ -164,25 +182,26 @@ class _Export:
         wrote = []
         with told(), duckdb.connect(":memory:") as checking:
             checking.execute("SET TimeZone = 'UTC'")
+            self._place.open_to(checking)
             for place in batch:
                 part = parts.get((place,))
                 if part is None or part.height != held[place].rows:
                     continue  # the store went on meanwhile: the next export takes it
-                target = files.make_folders(self._folder, *filter(None, [place])) / FILE
                 data = parquet(part, group=GROUP)
-                files.publish(target, data, partial(_check, checking, hashed, held[place]))
+                check = partial(_check, checking, hashed, held[place], place or self._dataset)
+                target = self._place.publish(self._name(place, FILE), data, check)
                 self._notes.parts[place] = held[place]
-                wrote.append((str(target), part.height, len(data)))
+                wrote.append((target, part.height, len(data)))
         return wrote
 
 
-def _check(checking: Connection, hashed: list[str], wanted: Part, path: Path) -> None:
+def _check(checking: Connection, hashed: list[str], wanted: Part, place: str, source: str) -> None:
     """Raise StoreError where a file that was written does not hold the rows that the store was asked for."""
     names = ", ".join(f'"{name}"' for name in hashed)
-    sql = f"SELECT count(*), CAST(sum(hash({names})) AS VARCHAR) FROM read_parquet({quoted(path)}, hive_partitioning = false)"
+    sql = f"SELECT count(*), CAST(sum(hash({names})) AS VARCHAR) FROM read_parquet({quoted(source)}, hive_partitioning = false)"
     found = Part(*fetch(checking, sql).row(0))
     if found != wanted:
-        said = f"{path.parent} was not written: the file has {found.rows:,} rows with other hashes than the store's {wanted.rows:,}"
+        said = f"{place} was not written: the file has {found.rows:,} rows with other hashes than the store's {wanted.rows:,}"
         raise StoreError(said, hint="Rows changed meanwhile, or the disk does not keep what it is given: export again")
 
 
@@ -211,13 +230,14 @@ def _day(place: str, more: int = 0) -> datetime:
     return datetime.fromisoformat(place.removeprefix("date=")).replace(tzinfo=UTC) + timedelta(days=more)
 
 
-def _noted(path: Path) -> Notes:
-    """What the folder held. Raises StoreError where that cannot be read; it is left as it is."""
-    if not path.exists():
+def _noted(place: Place, name: str) -> Notes:
+    """What the owner had written. Raises StoreError where that cannot be read; it is left as it is."""
+    text = place.read(name)
+    if text is None:
         return Notes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Notes)
-    except (msgspec.DecodeError, OSError) as error:
+        return msgspec.json.decode(text, type=Notes)
+    except msgspec.DecodeError as error:
         raise StoreError(
-            f"{path} cannot be read: {str(error)[:100]}", hint="Delete it, and everything is exported anew"
+            f"{place}/{name} cannot be read: {str(error)[:100]}", hint="Delete it, and everything is exported anew"
         ) from None

@@ -237,6 +237,5 @@ def test_what_is_no_lake_is_refused(tmp_path: Path, asked: Any) -> None:
 
 def test_one_export_at_a_time_into_an_owner_s_folder(held: Store, lake: kl.Lake) -> None:
     """DB-9: the second is told so."""
-    folder = files.make_folders(lake.path, "trades", "owner=main")
-    with lake_export.alone(folder), pytest.raises(kl.StoreError, match="another export"):
+    with lake.place.alone("trades/owner=main"), pytest.raises(kl.StoreError, match="another export"):
         write(held, lake)
