@@ -11,6 +11,7 @@ import asyncio
 import bisect
 import json
 import random
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from kalshi_lab.alerts import Condition
 
 START = datetime(2026, 5, 14, tzinfo=UTC)
+SEED = 20261123
+ROOT = Path(__file__).parents[2]
 Top = tuple[Decimal | None, Decimal | None]
 Wanted = dict[str, list[tuple[str | None, str | None]]]
 
@@ -218,7 +221,7 @@ class Placed(Store):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.waits: list[float] = []
+        self._waits = path.parent / "waits.txt"
 
     @asynccontextmanager
     async def burst(self) -> AsyncIterator[Any]:
@@ -242,7 +245,8 @@ class Placed(Store):
 
         done = await write(both, noted)
         if oldest:
-            self.waits.append(time.monotonic() - oldest)
+            with self._waits.open("a", encoding="ascii") as file:
+                file.write(f"{time.monotonic() - oldest}\n")
         return done
 
 
@@ -258,8 +262,8 @@ class Watched(AsyncWatch):
 
 async def run(
     home: Path, rows: Sequence[tuple[str, bytes]], *, seed: int, count: int, speed: float, turn: int = 200
-) -> list[float]:
-    """Bring what is left to bring; how long the oldest message of each transaction waited for it, in seconds."""
+) -> None:
+    """Bring what is left to bring."""
     store = Placed(home / "kalshi.duckdb")
     clock, wanted = SystemClock(), alerts(rows, seed, count)
 
@@ -282,7 +286,6 @@ async def run(
         print("began", place, flush=True)
         await stream.over.wait()
     print("done", watch.status, flush=True)
-    return store.waits
 
 
 class Listed:
@@ -296,6 +299,43 @@ class Listed:
     async def __aiter__(self) -> AsyncIterator[Any]:
         for ticker in self.tickers:
             yield Market(ticker=ticker, status="active")
+
+
+def waits(home: Path) -> list[float]:
+    """How long the oldest message of each transaction waited for it, in seconds, in order, whoever was killed in between."""
+    return sorted(float(line) for line in (home / "waits.txt").read_text(encoding="ascii").split())
+
+
+def killed(
+    home: Path,
+    recordings: Path,
+    *,
+    count: int,
+    after: Sequence[float],
+    captures: int = 99,
+    most: int = 10**9,
+    speed: int = 0,
+) -> int:
+    """Start it, kill it after so many seconds each time, and let the last one come to its end; how often it was killed."""
+    kills = 0
+    words = [str(home), str(recordings), str(SEED), str(count), str(captures), str(most), str(speed)]
+    for patience in [*after, None]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.alerts.replayed", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("began")
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+        process.stdout.close()
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0
+    return kills
 
 
 def told(home: Path) -> Wanted:

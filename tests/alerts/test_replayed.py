@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.alerts import replayed
+from tests.alerts.replayed import SEED, killed
 
-SEED = 20261123
-ROOT = Path(__file__).parents[2]
-
-
-def killed(home: Path, recordings: Path, *, count: int, captures: int, most: int, after: list[float]) -> int:
-    """Start it, kill it after so many seconds each time, and let the last one come to its end; how often it was killed."""
-    kills = 0
-    words = [str(home), str(recordings), str(SEED), str(count), str(captures), str(most), "0"]
-    for patience in [*after, None]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.alerts.replayed", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("began")
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-        process.stdout.close()
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0
-    return kills
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.recordings
@@ -57,9 +32,7 @@ def test_five_hundred_alerts_over_all_recordings(recordings: Path, tmp_path: Pat
     rows = replayed.frames(recordings, 99)
     wanted = replayed.expected(rows, replayed.alerts(rows, SEED, 500))
     chance = random.Random(SEED)
-    kills = killed(
-        tmp_path, recordings, count=500, captures=99, most=10**9, after=[chance.uniform(0.5, 6.0) for _ in range(10)]
-    )
+    kills = killed(tmp_path, recordings, count=500, after=[chance.uniform(0.5, 6.0) for _ in range(10)])
     told = replayed.told(tmp_path)
     events = sum(len(one) for one in wanted.values())
     print(f"{len(rows):,} messages, {events:,} events, {kills} kills")

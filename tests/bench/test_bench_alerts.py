@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.alerts import replayed
 from tests.bench import bench_alerts
 
 if TYPE_CHECKING:
@@ -17,5 +16,5 @@ if TYPE_CHECKING:
 @pytest.mark.recordings
 def test_the_measurement_measures(recordings: Path) -> None:
     """A small run of `bench_alerts` gives each of its figures."""
-    figures = bench_alerts.report(replayed.frames(recordings, 1, 3000), 50)
+    figures = bench_alerts.report(recordings, alerts=50, kills=1, captures=1, most=3000)
     assert all(figure > 0 for figure in figures.values())
