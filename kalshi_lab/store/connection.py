@@ -38,6 +38,7 @@ CURE = "lab.store.restore(...) brings back a backup; lab.store.recover() saves w
 LOCKED = "Could not set lock"
 FULL = ("no space left", "disk space", "file too large", "quota exceeded")
 DAMAGED = ("not a valid duckdb", "corrupt", "could not read enough bytes", "wal file")
+_OURS = re.compile(r"^(?:Store|Usage)Error: (.+)$", re.MULTILINE)
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 
 
@@ -90,7 +91,9 @@ def told(sql: str = "") -> Iterator[None]:
 
 
 def statement_error(error: Exception, path: Path | None = None) -> StoreError:
-    """The error for a statement that failed."""
+    """The error for a statement that failed; of a place that this library reads for DuckDB, what it said itself."""
+    if ours := _OURS.search(str(error)):
+        return StoreError(ours[1])
     text, words = short(error), _words(error, path)
     if any(word in words for word in FULL):
         return DiskFull(f"the disk is full: {text}", hint="Free some space; what was kept before is safe")

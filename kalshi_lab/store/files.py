@@ -33,15 +33,15 @@ def checked(path: str | os.PathLike[str], what: str) -> Path:
     if not parts or len(os.fsencode(text.encode("utf-8", "replace"))) > 2000:  # noqa: PLR2004 - half of what systems take
         raise UsageError(f"{what} {text[:80]!r} names no file or folder", hint=hint)
     for part in parts:
-        odd = _odd(part)
-        if odd:
-            raise UsageError(f"{what} {text[:200]!r} has {odd} in it", hint=hint)
+        wrong = odd(part)
+        if wrong:
+            raise UsageError(f"{what} {text[:200]!r} has {wrong} in it", hint=hint)
     if made.is_symlink():
         raise UsageError(f"{what} {text!r} is a link to somewhere else", hint="Give the place itself")
     return made
 
 
-def _odd(part: str) -> str:
+def odd(part: str) -> str:
     """What is wrong with one name of a path; empty where nothing is."""
     if part == "..":
         return "a way upwards (..)"

@@ -11,7 +11,8 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import duckdb
 import polars as pl
@@ -27,8 +28,8 @@ from kalshi_lab.store.versions import create
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
+    from kalshi_lab.store.bucket import S3
     from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.gate import Job
     from kalshi_lab.store.places import Place, Version
@@ -49,24 +50,26 @@ HINT = "Write into a store of your own, kl.Lab(home=...), and bring it into the 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Lake:
-    """A folder of Parquet files: `lab.export(kl.Lake("lake"))` writes it, `kl.Lab(store=kl.Lake("lake"))` asks and thinks over it.
+    """Parquet files that are kept up to date: `lab.export(kl.Lake("lake"))` writes them, `kl.Lab(store=kl.Lake("lake"))` asks them.
 
-    owner: under which name this machine writes; several write into one lake, each under its own. Raises UsageError for an odd path or
-    an odd name.
+    path: a folder, or `s3://bucket/prefix` on object storage (pip install "kalshi_lab[s3]"). owner: under which name this machine
+    writes; several write into one lake, each under its own. credentials: a `kl.S3` for object storage; None: the environment's. Raises
+    UsageError for an odd path or an odd name.
     """
 
-    path: Path
+    path: Path | str
     owner: str
     place: Place = field(repr=False, compare=False)
 
-    def __init__(self, path: str | os.PathLike[str], *, owner: str = "main") -> None:
-        object.__setattr__(self, "path", files.checked(path, "path").expanduser().absolute())
+    def __init__(self, path: str | os.PathLike[str], *, owner: str = "main", credentials: S3 | None = None) -> None:
+        place = _place(path, credentials)
+        object.__setattr__(self, "path", place.path if isinstance(place, Folder) else str(place))
         if not OWNER.fullmatch(owner):
             raise UsageError(
                 f"owner {owner!r} cannot stand in a path", hint="Letters, digits, dots, hyphens, underscores"
             )
         object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "place", Folder(self.path))
+        object.__setattr__(self, "place", place)
 
     def owners(self, dataset: str) -> tuple[str, ...]:
         """Who brought files of a dataset, in order."""
@@ -97,7 +100,8 @@ class LakeStore(Store):
     def __init__(self, lake: Lake, *, sql_seconds: float | None = None, sql_memory: int | None = None) -> None:
         if not lake.place.exists:
             raise UsageError(f"there is no lake at {lake.path}", hint="lab.export(kl.Lake(...)) makes one")
-        super().__init__(lake.path, sql_seconds=sql_seconds, sql_memory=sql_memory)
+        super().__init__(Path(lake.path), sql_seconds=sql_seconds, sql_memory=sql_memory)
+        self.path = cast("Path", lake.path)  # it is shown, and nothing else
         self.lake = lake
         self._views, self._lock = _Views(lake, self._reader), threading.Lock()
 
@@ -217,6 +221,19 @@ def _placed(parts: Mapping[str, Version]) -> Iterator[tuple[str, str, Version]]:
         dataset, owner, *_ = name.split("/")
         if dataset in DATASETS and owner.startswith("owner="):
             yield dataset, owner.removeprefix("owner="), version
+
+
+def _place(path: str | os.PathLike[str], credentials: S3 | None) -> Place:
+    """Where a lake is. Raises UsageError."""
+    if isinstance(path, str) and path.startswith("s3://"):
+        from kalshi_lab.store.bucket import Bucket
+
+        return Bucket(path, credentials)
+    if credentials is not None:
+        raise UsageError(
+            "credentials are for a lake on object storage", hint='kl.Lake("s3://bucket/lake", credentials=kl.S3(...))'
+        )
+    return Folder(files.checked(path, "path").expanduser().absolute())
 
 
 def settled(dataset: str, source: str, columns: Container[str]) -> str:

@@ -226,7 +226,7 @@ def test_an_answer_from_two_states_of_a_file_is_thrown_away(store: Store, lake: 
 
 @pytest.mark.parametrize(
     "asked",
-    [lambda _: kl.Lake("s3://bucket/lake"), lambda p: kl.Lake(p, owner="../x"), lambda _: lake_export.asked(["orders"], None, None),
+    [lambda _: kl.Lake("gs://bucket/lake"), lambda p: kl.Lake(p, owner="../x"), lambda _: lake_export.asked(["orders"], None, None),
      lambda _: lake_export.asked([], None, None)],
 )  # fmt: skip
 def test_what_is_no_lake_is_refused(tmp_path: Path, asked: Any) -> None:
