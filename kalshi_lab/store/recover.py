@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 GROUP, PIECE = 122_880, 8_192  # rows that DuckDB keeps together, and the pieces in which a damaged group is read
 FEEDS = {  # the datasets whose pages bring a table's rows
     "series": ("series",), "events": ("events",), "markets": ("markets", "events"), "results": ("markets", "events"),
-    "trades": ("trades",), "candlesticks": ("candlesticks",),
+    **{table: (table,) for table in ("trades", "candlesticks", "fills", "orders", "settlements")},
 }  # fmt: skip
 LOST: dict[str, Any] = {"table": pl.String, "rows": pl.Int64, "lost": pl.Int64}
 
