@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from kalshi_lab.errors import LabError, StoreError, UsageError
+from kalshi_lab.settings import environment_values
 from kalshi_lab.store import files
 from kalshi_lab.store.lease import Lease
 from kalshi_lab.store.places import FILE, Version
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SCHEME, BEGUN = "s3://", ".part"
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 EXTRA = 'pip install "kalshi_lab[s3]"'
 # a request that met a busy or unreachable service, or lost its connection, is sent again
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
@@ -57,7 +59,10 @@ class S3:
         secret: str | SecretStr | None = None,
         token: str | SecretStr | None = None,
     ) -> None:
-        self.endpoint, self.region = _address(endpoint), region
+        self.endpoint, self.region = (
+            _address(endpoint or next(iter(environment_values(*ENDPOINTS).values()), None)),
+            region,
+        )
         whole = (key_id is None) == (secret is None) and (token is None or secret is not None)
         self._key_id, self._secret, self._token = _hidden(key_id), _hidden(secret), _hidden(token)
         empty = any(one is not None and not one for one in (self._key_id, self._secret, self._token))
@@ -100,8 +105,12 @@ class Bucket:
 
     def __init__(self, url: str, access: S3 | None = None) -> None:
         name, _, prefix = url.removeprefix(SCHEME).partition("/")
-        self._name, self._prefix, self._access = _checked(name, prefix.strip("/"), url), prefix.strip("/"), access
-        self._service = (access and access.endpoint) or "S3"
+        self._name, self._prefix, self._access = (
+            _checked(name, prefix.strip("/"), url),
+            prefix.strip("/"),
+            access or S3(),
+        )
+        self._service = self._access.endpoint or "S3"
         try:
             import fsspec  # noqa: F401 - DuckDB wants a file system of its kind
             import obstore
@@ -114,7 +123,7 @@ class Bucket:
         self._leases = dict[str, Lease]()
 
     def _opened(self, kinds: Any) -> Any:
-        access = self._access or S3()
+        access = self._access
         plain = {"allow_http": True} if (access.endpoint or "").startswith("http://") else {}
         return self._ask(
             "open",

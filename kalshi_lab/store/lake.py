@@ -98,10 +98,10 @@ class LakeStore(Store):
     """A store over a lake: everything that asks works, everything that writes raises UsageError; nothing is copied."""
 
     def __init__(self, lake: Lake, *, sql_seconds: float | None = None, sql_memory: int | None = None) -> None:
-        if not lake.place.exists:
-            raise UsageError(f"there is no lake at {lake.path}", hint="lab.export(kl.Lake(...)) makes one")
         super().__init__(Path(lake.path), sql_seconds=sql_seconds, sql_memory=sql_memory)
         self.path = cast("Path", lake.path)  # it is shown, and nothing else
+        if not lake.place.exists:
+            raise UsageError(f"there is no lake at {lake.path}", hint="lab.export(kl.Lake(...)) makes one")
         self.lake = lake
         self._views, self._lock = _Views(lake, self._reader), threading.Lock()
 

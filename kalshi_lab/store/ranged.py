@@ -62,6 +62,10 @@ class Ranged(AbstractFileSystem):  # type: ignore[misc] # fsspec has no types
 
     isfile = exists
 
+    def isdir(self, path: str) -> bool:  # noqa: ARG002 - as of any file system
+        """Object storage has no folders."""
+        return False
+
 
 class Stretches:
     """A file that is read at any place by several threads at once: DuckDB shares it among them, and seeks before it reads."""

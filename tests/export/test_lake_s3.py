@@ -1,0 +1,378 @@
+"""A lake on object storage over real HTTP: exported to, asked, raced for, cut off, and silent about its key."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import logging
+import pickle
+import sys
+import time
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import kalshi_lab as kl
+from kalshi_lab.store import Store, bucket, lake_export, lease
+from kalshi_lab.store.lake import LakeStore
+from tests.export import synthetic
+from tests.export.samples import DAY, add, put
+from tests.export.service import KEY_ID, SECRET, Service
+from tests.export.test_lake import days, ids, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kalshi_lab.sim import Exchange
+
+NUMBERS = itertools.count()
+SIXTH = [("t6", "KXFED-26DEC-C25", DAY + timedelta(hours=4), "0.5", "1")]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    running = Service()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def lake(service: Service) -> Iterator[kl.Lake]:
+    """An empty bucket of its own."""
+    name = service.bucket(f"bucket-{next(NUMBERS)}")
+    service.asked.clear()
+    yield kl.Lake(f"s3://{name}/some/lake", credentials=service.keys)
+    service.fault = lambda _method, _path: ""
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few attempts, at once."""
+    backoff = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=5)}
+    monkeypatch.setattr(bucket, "RETRY", {**bucket.RETRY, "max_retries": 2, "backoff": backoff})
+
+
+def objects(lake: kl.Lake) -> dict[str, str]:
+    """The ETag of every object."""
+    return {name: state.version.mark for name, state in lake.place.listed().items()}
+
+
+def again(lake: kl.Lake, **words: Any) -> kl.Lake:
+    """The same lake for another machine."""
+    return kl.Lake(lake.path, credentials=lake.place._access, **words)
+
+
+def test_only_days_that_changed_are_uploaded_and_read_back(store: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: the first export writes all, the second nothing, a new row its day, a lost object is written anew."""
+    wrote = write(store, lake)
+    name = "some/lake/trades/owner=main/date=2026-11-21/part.parquet"
+    assert wrote["file"][0] == f"s3://{lake.place._name}/{name}"
+    assert lake.owners("trades") == ("main",)
+    assert lake.frame().row(0)[:3] == ("trades", "main", 3)
+    before = objects(lake)
+    assert not [one for one in before if one.endswith((".part", ".lock"))]
+    service.asked.clear()
+    assert write(store, lake).height == 0
+    assert objects(lake) == before
+    assert {path.split("/")[-1] for method, path in service.asked if method == "PUT"} == {lease.NAME}
+    add(store, SIXTH)
+    assert days(write(store, lake)) == ["date=2026-11-22"]
+    after = objects(lake)
+    changed = {name for name in after if after[name] != before[name]}
+    assert {one for one in changed if one.endswith(".parquet")} == {
+        "trades/owner=main/date=2026-11-22/part.parquet"
+    }  # fmt: skip
+    lake.place.delete("trades/owner=main/date=2026-11-21/part.parquet")
+    assert days(write(store, lake)) == ["date=2026-11-21"]
+    assert ids(lake) == ["t1", "t2", "t3", "t4", "t5", "t6"]
+
+
+def test_an_object_that_does_not_hold_what_it_should_takes_no_place(
+    store: Store, lake: kl.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DB-9: it is uploaded under another name, read back, counted and hashed; the old one stands, and nothing is left behind."""
+    write(store, lake)
+    before = objects(lake)
+    add(store, SIXTH)
+    real = lake_export.parquet
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            lake_export, "parquet", lambda rows, group: real(rows.with_columns(count=pl.col("count") + 1), group=group)
+        )
+        with pytest.raises(kl.StoreError, match="other hashes"):
+            write(store, lake)
+    assert objects(lake) == before
+    lake.place.put("trades/owner=main/.part.parquet.dead.part", b"of one that was killed")
+    assert days(write(store, lake)) == ["date=2026-11-22"]
+    assert not [one for one in objects(lake) if one.endswith(".part")]
+
+
+def test_a_lab_over_a_bucket_thinks_what_one_over_the_store_thinks(
+    lake: kl.Lake, exchange: Exchange, tmp_path: Path
+) -> None:
+    """DB-9: the same verbs, the same digits; read-only, and nothing is copied to this machine."""
+    with kl.Lab("sim", base_url=exchange.url, home=tmp_path / "home") as lab:
+        synthetic.fill(Store(lab.store.path), 1_500, 4)
+        lab.export(lake)
+        with kl.Lab("sim", base_url=exchange.url, home=tmp_path / "none", store=lake) as over:
+            ticker = synthetic.names(lab, 1)[0]
+            asked: list[Callable[[kl.Lab], pl.DataFrame]] = [
+                lambda one: one.calibration(horizon="1h", price="last").table, lambda one: one.bars(every="1d").table,
+                lambda one: one.tape(ticker, exact=True), lambda one: one.longshots().table, lambda one: one.table("results"),
+            ]  # fmt: skip
+            for ask in asked:
+                local, there = (ask(one).drop("run_id", strict=False) for one in (lab, over))
+                assert local.height
+                assert_frame_equal(local.sort(local.columns), there.sort(local.columns), check_exact=True)
+            with pytest.raises(kl.UsageError, match="only read"):
+                over.snapshot()
+            assert str(lake.path) in repr(over)
+    assert not [path for path in (tmp_path / "none").rglob("*") if path.is_file()]
+
+
+def test_several_owners_write_into_a_bucket_and_a_row_is_one(tmp_path: Path, store: Store, lake: kl.Lake) -> None:
+    """DB-9: each its own folders; what both brought is one, as it was seen last."""
+    other = Store(tmp_path / "other" / "kalshi.duckdb")
+    add(other, [("t1", "KXHIGHNY-26NOV21-B50.5", DAY - timedelta(hours=5), "0.123456", "0.01"), *SIXTH])
+    put(other, "series", [{"ticker": "S0", "title": "later", "seen_at": DAY + timedelta(days=1)}])
+    write(other, again(lake, owner="other"))
+    write(store, lake)
+    assert ids(lake) == ["t1", "t2", "t3", "t4", "t5", "t6"]
+    assert asyncio.run(LakeStore(lake).read("SELECT title FROM series WHERE ticker = 'S0'")).item() == "later"
+    assert lake.owners("trades") == ("main", "other")
+
+
+def test_a_query_over_a_bucket_reaches_nothing_but_the_lake(held: Store, lake: kl.Lake, tmp_path: Path) -> None:
+    """DB-9: no other object of the same bucket, no file, no address, no setting, no writing; below the guard of `sql`, too."""
+    write(held, lake, ("trades",))
+    root = kl.Lake(f"s3://{lake.place._name}", credentials=lake.place._access)
+    root.place.put("other/x.parquet", lake.place.read("trades/owner=main/date=2026-11-21/part.parquet") or b"")
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "x.parquet")
+    connection = LakeStore(lake)._views.connection()
+    assert connection.execute("SELECT count(*) FROM trades").fetchall() == [(5,)]
+    names = (
+        "lake://../../other/x.parquet", "lake:///other/x.parquet", "lake://*/x.parquet", f"s3://{lake.place._name}/other/x.parquet",
+        f"{lake.place._service}/{lake.place._name}/other/x.parquet", f"{tmp_path}/x.parquet", "file:///etc/passwd",
+    )  # fmt: skip
+    for name in names:
+        with pytest.raises(Exception, match=r"(?i)permission|no files|could not"):
+            connection.execute(f"SELECT * FROM read_parquet('{name}')")
+    before = objects(lake)
+    for sql in (
+        "SET enable_external_access = true",
+        "COPY (SELECT 1) TO 'lake://x.parquet'",
+        "SET allowed_directories = []",
+    ):
+        with pytest.raises(Exception, match=r"(?i)cannot|only read|not implemented|locked"):
+            connection.execute(sql)
+    assert objects(lake) == before
+    connection.close()
+
+
+def test_an_answer_from_two_versions_of_an_object_is_never_given(store: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: each read names the version that was listed; one that was replaced meanwhile is asked for anew."""
+    write(store, lake)
+    reader, replaced = LakeStore(lake), []
+    part = "trades/owner=main/date=2026-11-22/part.parquet"
+
+    def replace(method: str, path: str) -> str:
+        if method == "GET" and path.endswith(part) and not replaced:
+            replaced.append(1)
+            add(store, SIXTH)
+            write(store, again(lake))
+        return ""
+
+    service.fault = replace
+    assert asyncio.run(reader.read("SELECT count(*) FROM trades")).item() == 6
+    assert replaced
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_busy_service_and_a_lost_connection_are_asked_again(held: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: each name fails once, by turns busy and cut; the export is whole all the same, and so is the reader."""
+    seen, lake = set[tuple[str, str]](), again(lake)
+
+    def once(method: str, path: str) -> str:
+        new = (method, path) not in seen
+        seen.add((method, path))
+        return ("503", "cut")[len(seen) % 2] if new and method != "POST" else ""
+
+    service.fault = once
+    assert write(held, lake, ("trades", "series")).height == 4
+    assert ids(lake) == ["t1", "t2", "t3", "t4", "t5"]
+    assert len(seen) > 10
+
+
+def failures(service: Service, lake: kl.Lake) -> Iterator[tuple[str, type[kl.LabError], Callable[[], object]]]:
+    """What the service may say, as the words and the class that it becomes."""
+    name = lake.place._name
+    for use in (
+        lambda one: one.frame(),
+        lambda one: one.place.put("x", b""),
+        lambda one: one.place.read("x"),
+        LakeStore,
+    ):
+        yield (
+            "no such bucket",
+            kl.UsageError,
+            lambda use=use: use(kl.Lake("s3://nowhere/lake", credentials=service.keys)),
+        )
+    far = kl.S3(endpoint="http://127.0.0.1:1", key_id=KEY_ID, secret=SECRET)
+    yield "could not be reached, after 3 attempts", kl.StoreError, kl.Lake(f"s3://{name}", credentials=far).frame
+    with service.strict() as nobody:
+        for use in (lambda one: one.frame(), lambda one: one.place.put("x", b""), LakeStore):
+            yield "key is not accepted", kl.StoreError, lambda use=use: use(again(lake))
+        yield "may not do this", kl.StoreError, kl.Lake(f"s3://{name}", credentials=nobody).frame
+    service.fault = lambda _method, _path: "503"
+    yield "busy", kl.StoreError, again(lake).frame
+    service.fault = lambda _method, _path: "cut"
+    yield "could not be reached", kl.StoreError, again(lake).frame
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_the_service_says_becomes_an_error_of_ours_and_never_shows_a_key(
+    held: Store, lake: kl.Lake, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S1, DB-9: what happened, to which request, what to do; no key in an error, its contexts, a traceback, a log or a repr."""
+    caplog.set_level(logging.DEBUG)
+    shown = []
+    for words, kind, ask in failures(service, lake):
+        with pytest.raises(kind, match=words) as caught:
+            ask()
+        assert "s3://" in str(caught.value)
+        assert caught.value.hint
+        error: BaseException | None = caught.value
+        while error is not None:
+            shown += [
+                str(error),
+                repr(error),
+                *traceback.TracebackException.from_exception(error, capture_locals=True).format(),
+            ]
+            error = error.__context__
+    service.fault = lambda _method, _path: ""
+    reader = LakeStore(again(lake)) if write(held, again(lake), ("series",)).height else None
+    access = service.keys
+    for thing in (lake, lake.place, access, reader, copy.deepcopy(access), {"access": [access]}, lake.place._store):
+        shown += [repr(thing), str(thing)]
+    text = "\n".join([*shown, *(one.getMessage() for one in caplog.records if one.name.startswith("kalshi_lab"))])
+    assert "no such bucket" in text
+    for secret in (SECRET, SECRET[:12], KEY_ID, KEY_ID[:-4], "Signature="):
+        assert secret not in text
+    for thing in (lake, access):
+        with pytest.raises(kl.UsageError, match="not pickled"):
+            pickle.dumps(thing)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_failure_amid_a_query_is_told_in_our_words(held: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: what DuckDB could not read says why and where, without a traceback in it."""
+    lake = again(lake)
+    write(held, lake, ("trades",))
+    reader = LakeStore(lake)
+    assert not reader.is_new
+    service.fault = lambda method, path: "503" if method == "GET" and path.endswith(".parquet") else ""
+    with pytest.raises(kl.StoreError, match=r"^could not read s3://\S+: the service is too busy") as caught:
+        asyncio.run(reader.read("SELECT count(*), max(count) FROM trades"))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_two_exports_of_an_owner_never_write_at_once(held: Store, lake: kl.Lake) -> None:
+    """DB-9: the second is told who is at work; other owners are free; afterwards it is free again."""
+    with lake.place.alone("trades/owner=main"):
+        with pytest.raises(kl.StoreError, match=r"another export is writing .*PID"):
+            write(held, again(lake), ("trades",))
+        assert write(held, again(lake, owner="other"), ("trades",)).height == 3
+    assert write(held, again(lake), ("trades",)).height == 3
+
+
+def mark(lake: kl.Lake, **fields: Any) -> None:
+    """Leave the lease of somebody who was killed."""
+    holder = lease.Holder(**{"token": "x", "host": "elsewhere", "pid": 1} | fields)
+    lake.place.put(f"trades/owner=main/{lease.NAME}", lease.msgspec.json.encode(holder))
+
+
+def test_the_lease_of_one_that_was_killed_is_taken_over(
+    held: Store, lake: kl.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DB-9: at once where its process is known to be gone, else once the service's clock says that it was silent for long enough."""
+    mark(lake)
+    with pytest.raises(kl.StoreError, match="PID 1 on elsewhere"):
+        write(held, lake, ("trades",))
+    monkeypatch.setattr(lease, "LASTS", 0.0)
+    assert write(held, lake, ("trades",)).height == 3
+    monkeypatch.undo()
+    if sys.platform != "win32":
+        mark(lake, host=lease.platform.node(), pid=2**22 + 1)  # above what Linux gives
+        assert write(held, lake, ("trades",)).height == 0
+
+
+def test_one_that_was_away_for_too_long_writes_nothing_more(lake: kl.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-9: it finds out before it writes that another took over, and leaves that one's lease alone."""
+    monkeypatch.setattr(lease, "FRESH", 0.0)
+    name, first, second = "trades/owner=main/part.parquet", lake.place, again(lake).place
+    with first.alone("trades/owner=main"):
+        monkeypatch.setattr(lease, "LASTS", 0.0)
+        with second.alone("trades/owner=main"):
+            monkeypatch.setattr(lease, "LASTS", 60.0)
+            for check in (None, lambda _source: None):
+                with pytest.raises(kl.StoreError, match="took over"):
+                    first.publish(name, b"of the first", check)
+            second.publish(name, b"of the second")
+    assert first.read(name) == b"of the second"
+    assert list(objects(lake)) == [name]
+
+
+def test_a_lease_is_renewed_while_it_is_held(lake: kl.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-9: by itself, also where the service's answer to a renewal was lost."""
+    monkeypatch.setattr(lease, "RENEWED", 0.01)
+    place, name = lake.place, f"trades/owner=main/{lease.NAME}"
+    with place.alone("trades/owner=main"):
+        first, end = place.state(name), time.monotonic() + 30
+        while place.state(name) == first and time.monotonic() < end:
+            time.sleep(0.01)
+        assert place.state(name) != first
+        place._leases["trades/owner=main"]._mark = '"of an older state"'
+        place.publish("trades/owner=main/part.parquet", b"")
+    assert place.state(name) is None
+
+
+def test_without_obstore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NB-2: the extra's name, at once."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(kl.UsageError, match=r'pip install "kalshi_lab\[s3\]"'):
+        kl.Lake("s3://bucket/lake")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda: kl.Lake("s3://"), lambda: kl.Lake("s3://B/x"), lambda: kl.Lake("s3://bucket/../x"), lambda: kl.Lake("s3://bucket/a//b"),
+        lambda: kl.Lake("s3://key:secret@bucket/x"), lambda: kl.Lake("s3://bucket", owner="a/b"),
+        lambda: kl.Lake("lake", credentials=kl.S3()), lambda: kl.S3(key_id="x"), lambda: kl.S3(secret=SECRET), lambda: kl.S3(token=SECRET),
+        lambda: kl.S3(key_id="", secret=""), lambda: kl.S3(endpoint="ftp://x"), lambda: kl.S3(endpoint="https://a:b@x"),
+        lambda: kl.S3(endpoint="https://x/path"), lambda: kl.S3(key_id=7, secret=7),
+    ],
+)  # fmt: skip
+def test_odd_places_and_half_a_key_are_refused(odd: Callable[[], object]) -> None:
+    """S8: before anything is asked."""
+    with pytest.raises(kl.UsageError):
+        odd()
+
+
+def test_the_key_of_the_environment_serves(
+    held: Store, lake: kl.Lake, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DB-9: as AWS's own tools read it."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": service.url, "AWS_ALLOW_HTTP": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    plain = kl.Lake(lake.path)
+    assert write(held, plain, ("trades",)).height == 3
+    assert SECRET not in repr(plain) + repr(plain.place)
