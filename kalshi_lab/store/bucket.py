@@ -10,6 +10,7 @@ import re
 import secrets
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -35,6 +36,10 @@ EXTRA = 'pip install "kalshi_lab[s3]"'
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
 CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
 AT_ONCE, PIECE = 64 * 1024 * 1024, 16 * 1024 * 1024  # bytes: what is larger is uploaded in pieces
+SMALL, KEPT = (
+    128 * 1024,
+    512,
+)  # bytes of a stretch, and how many of them, that are not asked for twice: above all ends of files
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CODE, _STATUS = re.compile(r"<Code>(\w{1,60})</Code>"), re.compile(r"status code: (\d{3})")
 _SHOWN, _LONG_ENOUGH = 4, 12
@@ -103,6 +108,8 @@ class State(NamedTuple):
 class Bucket:
     """A bucket, or what is below a prefix of it. Every failure of the service is a StoreError or a UsageError without its text."""
 
+    at_once = 8  # each waits for the service most of its time
+
     def __init__(self, url: str, access: S3 | None = None) -> None:
         name, _, prefix = url.removeprefix(SCHEME).partition("/")
         self._name, self._prefix, self._access = (
@@ -121,6 +128,7 @@ class Bucket:
         self._store = self._opened(store)
         self._known = dict[str, Version]()  # as it was listed last, for whoever opens files now
         self._leases = dict[str, Lease]()
+        self._kept = lru_cache(KEPT)(self._asked)
 
     def _opened(self, kinds: Any) -> Any:
         access = self._access
@@ -168,7 +176,12 @@ class Bucket:
         return self._ask("read", name, lambda: bytes(self._obstore.get(self._store, name).bytes()), FileNotFoundError)
 
     def stretch(self, name: str, version: Version, start: int, end: int) -> bytes:
-        """Some bytes of one version of an object. Raises StoreError where there is another one by now."""
+        """Some bytes of one version of an object; small ones are kept. Raises StoreError where there is another version by now."""
+        if version.size <= SMALL:
+            return self._kept(name, version, 0, version.size)[start:end]
+        return (self._kept if end - start <= SMALL else self._asked)(name, version, start, end)
+
+    def _asked(self, name: str, version: Version, start: int, end: int) -> bytes:
         options = {"range": (start, end), "if_match": version.mark}
         found = self._ask("read", name, lambda: bytes(self._obstore.get(self._store, name, options=options).bytes()))
         if found is None or len(found) != end - start:

@@ -8,6 +8,7 @@ again, and takes its place at once. A day of which the store has fewer rows than
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -179,20 +180,25 @@ class _Export:
         parts = rows.with_columns(_place=dated).partition_by(
             "_place", as_dict=True, maintain_order=True, include_key=False
         )
-        wrote = []
-        with told(), duckdb.connect(":memory:") as checking:
-            checking.execute("SET TimeZone = 'UTC'")
+        ready = [one for one in batch if (part := parts.get((one,))) is not None and part.height == held[one].rows]
+        wrote = []  # what is not ready went on meanwhile: the next export takes it
+        with told(), duckdb.connect(":memory:") as checking, ThreadPoolExecutor(self._place.at_once) as several:
+            checking.execute("SET GLOBAL TimeZone = 'UTC'")
             self._place.open_to(checking)
-            for place in batch:
-                part = parts.get((place,))
-                if part is None or part.height != held[place].rows:
-                    continue  # the store went on meanwhile: the next export takes it
-                data = parquet(part, group=GROUP)
-                check = partial(_check, checking, hashed, held[place], place or self._dataset)
-                target = self._place.publish(self._name(place, FILE), data, check)
+            made = several.map(lambda one: self._publish(one, parts[one,], checking, held[one], hashed), ready)
+            for place, (target, size) in zip(ready, made, strict=True):
                 self._notes.parts[place] = held[place]
-                wrote.append((target, part.height, len(data)))
+                wrote.append((target, held[place].rows, size))
         return wrote
+
+    def _publish(
+        self, place: str, rows: pl.DataFrame, checking: Connection, wanted: Part, hashed: list[str]
+    ) -> tuple[str, int]:
+        """Write one partition; where, and its bytes."""
+        data = parquet(rows, group=GROUP)
+        with checking.cursor() as own:
+            check = partial(_check, own, hashed, wanted, place or self._dataset)
+            return self._place.publish(self._name(place, FILE), data, check), len(data)
 
 
 def _check(checking: Connection, hashed: list[str], wanted: Part, place: str, source: str) -> None:

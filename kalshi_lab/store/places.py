@@ -35,6 +35,10 @@ class Place(Protocol):
     """The files of one lake. Everything raises StoreError where the disk or the service does not do it."""
 
     @property
+    def at_once(self) -> int:
+        """How many files are best written at the same time."""
+
+    @property
     def exists(self) -> bool:
         """Whether there is such a place, be it empty."""
 
@@ -65,6 +69,7 @@ class Folder:
     """A folder of this machine."""
 
     path: Path
+    at_once: int = 1
 
     @property
     def exists(self) -> bool:

@@ -17,7 +17,7 @@ import kalshi_lab as kl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEY_ID, SECRET = "AKIACANARYOFAKEYID01", "canary+of/a+secret+that+nobody+may+see/0"  # pragma: allowlist secret
+KEY_ID, SECRET = "canary-of-a-key-id-77a1", "canary+of/a+secret+that+nobody+may+see/0"  # pragma: allowlist secret
 Fault = Callable[[str, str], str]
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kalshi_lab.sim import Exchange
 
 NUMBERS = itertools.count()
+SOME = ("trades", "series")  # each dataset is some requests more
 SIXTH = [("t6", "KXFED-26DEC-C25", DAY + timedelta(hours=4), "0.5", "1")]
 
 
@@ -70,7 +71,7 @@ def again(lake: kl.Lake, **words: Any) -> kl.Lake:
 
 def test_only_days_that_changed_are_uploaded_and_read_back(store: Store, lake: kl.Lake, service: Service) -> None:
     """DB-9: the first export writes all, the second nothing, a new row its day, a lost object is written anew."""
-    wrote = write(store, lake)
+    wrote = write(store, lake, SOME)
     name = "some/lake/trades/owner=main/date=2026-11-21/part.parquet"
     assert wrote["file"][0] == f"s3://{lake.place._name}/{name}"
     assert lake.owners("trades") == ("main",)
@@ -78,18 +79,18 @@ def test_only_days_that_changed_are_uploaded_and_read_back(store: Store, lake: k
     before = objects(lake)
     assert not [one for one in before if one.endswith((".part", ".lock"))]
     service.asked.clear()
-    assert write(store, lake).height == 0
+    assert write(store, lake, SOME).height == 0
     assert objects(lake) == before
     assert {path.split("/")[-1] for method, path in service.asked if method == "PUT"} == {lease.NAME}
     add(store, SIXTH)
-    assert days(write(store, lake)) == ["date=2026-11-22"]
+    assert days(write(store, lake, SOME)) == ["date=2026-11-22"]
     after = objects(lake)
     changed = {name for name in after if after[name] != before[name]}
     assert {one for one in changed if one.endswith(".parquet")} == {
         "trades/owner=main/date=2026-11-22/part.parquet"
     }  # fmt: skip
     lake.place.delete("trades/owner=main/date=2026-11-21/part.parquet")
-    assert days(write(store, lake)) == ["date=2026-11-21"]
+    assert days(write(store, lake, SOME)) == ["date=2026-11-21"]
     assert ids(lake) == ["t1", "t2", "t3", "t4", "t5", "t6"]
 
 
@@ -97,7 +98,7 @@ def test_an_object_that_does_not_hold_what_it_should_takes_no_place(
     store: Store, lake: kl.Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DB-9: it is uploaded under another name, read back, counted and hashed; the old one stands, and nothing is left behind."""
-    write(store, lake)
+    write(store, lake, SOME)
     before = objects(lake)
     add(store, SIXTH)
     real = lake_export.parquet
@@ -106,13 +107,14 @@ def test_an_object_that_does_not_hold_what_it_should_takes_no_place(
             lake_export, "parquet", lambda rows, group: real(rows.with_columns(count=pl.col("count") + 1), group=group)
         )
         with pytest.raises(kl.StoreError, match="other hashes"):
-            write(store, lake)
+            write(store, lake, SOME)
     assert objects(lake) == before
     lake.place.put("trades/owner=main/.part.parquet.dead.part", b"of one that was killed")
-    assert days(write(store, lake)) == ["date=2026-11-22"]
+    assert days(write(store, lake, SOME)) == ["date=2026-11-22"]
     assert not [one for one in objects(lake) if one.endswith(".part")]
 
 
+@pytest.mark.long
 def test_a_lab_over_a_bucket_thinks_what_one_over_the_store_thinks(
     lake: kl.Lake, exchange: Exchange, tmp_path: Path
 ) -> None:
@@ -141,8 +143,8 @@ def test_several_owners_write_into_a_bucket_and_a_row_is_one(tmp_path: Path, sto
     other = Store(tmp_path / "other" / "kalshi.duckdb")
     add(other, [("t1", "KXHIGHNY-26NOV21-B50.5", DAY - timedelta(hours=5), "0.123456", "0.01"), *SIXTH])
     put(other, "series", [{"ticker": "S0", "title": "later", "seen_at": DAY + timedelta(days=1)}])
-    write(other, again(lake, owner="other"))
-    write(store, lake)
+    write(other, again(lake, owner="other"), SOME)
+    write(store, lake, SOME)
     assert ids(lake) == ["t1", "t2", "t3", "t4", "t5", "t6"]
     assert asyncio.run(LakeStore(lake).read("SELECT title FROM series WHERE ticker = 'S0'")).item() == "later"
     assert lake.owners("trades") == ("main", "other")
@@ -177,7 +179,7 @@ def test_a_query_over_a_bucket_reaches_nothing_but_the_lake(held: Store, lake: k
 
 def test_an_answer_from_two_versions_of_an_object_is_never_given(store: Store, lake: kl.Lake, service: Service) -> None:
     """DB-9: each read names the version that was listed; one that was replaced meanwhile is asked for anew."""
-    write(store, lake)
+    write(store, lake, SOME)
     reader, replaced = LakeStore(lake), []
     part = "trades/owner=main/date=2026-11-22/part.parquet"
 
@@ -185,7 +187,7 @@ def test_an_answer_from_two_versions_of_an_object_is_never_given(store: Store, l
         if method == "GET" and path.endswith(part) and not replaced:
             replaced.append(1)
             add(store, SIXTH)
-            write(store, again(lake))
+            write(store, again(lake), SOME)
         return ""
 
     service.fault = replace
