@@ -171,7 +171,7 @@ def _tested(
     mean = math.fsum(w * (a - b)) / whole
     miss = (a - b) - mean
     if clustered:
-        sums = rows.with_columns(e=w * miss).group_by("cluster").agg(pl.col("e", "weight").sum()).sort("cluster")
+        sums = ratio.sums(rows.with_columns(e=w * miss), ["cluster"], "e", "weight").sort("cluster")
         squares, effective, groups = math.fsum(sums["e"] ** 2), whole**2 / math.fsum(sums["weight"] ** 2), sums.height
     else:
         squares = math.fsum(rows["squares"] * miss**2)

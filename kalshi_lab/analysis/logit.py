@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.scores import student
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def lines(rows: pl.DataFrame, keys: Sequence[str], *, clustered: bool, confidenc
     ready = inside.sort(*names, "price", "won", "cluster").with_columns(
         x=(pl.col("price") / (1 - pl.col("price"))).log()
     )
-    levels = ready.group_by(*names, "x", "won", maintain_order=True).agg(pl.col("weight").sum())
+    levels = ratio.sums(ready, [*names, "x", "won"], "weight")
     groups = levels.select(names).unique(maintain_order=True)
     fitted = _fitted(levels, names, groups.with_columns(a=pl.lit(0.0), b=pl.lit(1.0), step=pl.lit(1.0)))
     good = fitted.filter(pl.col("step").abs() < CLOSE, pl.col("b").abs() < STEEPEST, pl.col("det") > 0)
@@ -49,9 +50,9 @@ def _fitted(levels: pl.DataFrame, names: list[str], at: pl.DataFrame) -> pl.Data
         p = 1 / (1 + (-(pl.col("a") + pl.col("b") * x)).exp())
         joined = levels.join(at.select(*names, "a", "b"), on=names, nulls_equal=True, maintain_order="left")
         joined = joined.with_columns(v=w * p * (1 - p), r=w * (pl.col("won") - p))
-        sums = joined.group_by(names, maintain_order=True).agg(
-            pl.col("a", "b").first(), g0=pl.col("r").sum(), g1=(pl.col("r") * x).sum(), h00=pl.col("v").sum(),
-            h01=(pl.col("v") * x).sum(), h11=(pl.col("v") * x * x).sum(),
+        sums = ratio.sums(
+            joined, names, a=pl.col("a").first(), b=pl.col("b").first(), g0=pl.col("r").sum(), g1=(pl.col("r") * x).sum(),
+            h00=pl.col("v").sum(), h01=(pl.col("v") * x).sum(), h11=(pl.col("v") * x * x).sum(),
         )  # fmt: skip
         det = pl.col("h00") * pl.col("h11") - pl.col("h01") ** 2
         # a spread of log-odds that is only rounding is none
@@ -71,22 +72,19 @@ def _errors(ready: pl.DataFrame, names: list[str], *, clustered: bool, confidenc
     w, x = pl.col("weight"), pl.col("x")
     p = 1 / (1 + (-(pl.col("a") + pl.col("b") * x)).exp())
     miss = pl.col("won") - p
-    fixed = [pl.col(name).first() for name in ("a", "b", "h00", "h01", "h11", "det")]
+    fixed = {name: pl.col(name).first() for name in ("a", "b", "h00", "h01", "h11", "det")}
     if clustered:
-        rows = (
-            ready.sort(*names, "cluster", "x", "won")
-            .group_by(*names, "cluster", maintain_order=True)
-            .agg(*fixed, s0=(w * miss).sum(), s1=(w * miss * x).sum(), share=(w * p * (1 - p)).sum())
-        )
+        rows = ratio.sums(
+            ready.sort(*names, "cluster", "x", "won"), [*names, "cluster"], **fixed,
+            s0=(w * miss).sum(), s1=(w * miss * x).sum(), share=(w * p * (1 - p)).sum(),
+        )  # fmt: skip
         rows = rows.with_columns(m00=pl.col("s0") ** 2, m01=pl.col("s0") * pl.col("s1"), m11=pl.col("s1") ** 2, draw=1)
     else:  # every forecast is a cluster of its own; those of one price and outcome are alike
         square = pl.col("weight_squares") * miss**2
         rows = ready.sort(*names, "x", "won").with_columns(
             m00=square, m01=square * x, m11=square * x * x, draw="n", share=w * p * (1 - p)
         )
-    sums = rows.group_by(names, maintain_order=True).agg(
-        *fixed, pl.col("m00", "m01", "m11", "draw").sum(), squares=pl.col("share").pow(2).sum()
-    )
+    sums = ratio.sums(rows, names, "m00", "m01", "m11", "draw", **fixed, squares=pl.col("share").pow(2).sum())
     det, count = pl.col("det"), pl.col("draw")
     effective = (pl.col("h00") ** 2 / pl.col("squares")).clip(2, None) if clustered else count.cast(pl.Float64)
     h00, h01, h11 = pl.col("h00"), pl.col("h01"), pl.col("h11")

@@ -32,6 +32,17 @@ def numbered(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("cluster").cast(pl.String).cast(pl.Enum(names)).to_physical())
 
 
+def sums(rows: pl.DataFrame, keys: Sequence[str], *columns: str, **named: pl.Expr) -> pl.DataFrame:
+    """Sums by keys, in the order in which keys first come: of columns, and what else is named; floats are added in the order of rows.
+
+    Left to itself Polars splits the rows of plain sums among its threads and adds what they bring as they finish, so that the last digit
+    is another with each call. Beside a slice it keeps the rows of a key together.
+    """
+    whole = pl.col(rows.columns[-1]).slice(0, 1).first()
+    made = rows.group_by(*keys, maintain_order=True).agg(pl.col(columns).sum(), **named, _whole=whole)
+    return made.drop("_whole")
+
+
 def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confidence: float) -> pl.DataFrame:
     """For each key and value column v its weighted mean v and the interval v_low to v_high, clustered.
 
@@ -43,12 +54,9 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
     heterogeneity", Review of Economics and Statistics 99 (2017), for the effective number of clusters.
     """
     names = list(keys) or ["_all"]
-    summed = (
-        rows.with_columns(_all=pl.lit(0))
-        .group_by(*names, "cluster")
-        .agg(pl.col("weight", "n", *values).sum(), pl.col("weight").pow(2).sum().alias("_squares"))
-        .sort(*names, "cluster")
-    )
+    squares = pl.col("weight").pow(2).sum()
+    summed = sums(rows.with_columns(_all=pl.lit(0)), [*names, "cluster"], "weight", "n", *values, _squares=squares)
+    summed = summed.sort(*names, "cluster")
     whole = [
         pl.col("weight").sum().over(names).alias("_W"),
         *(pl.col(v).sum().over(names).alias(f"_{v}") for v in values),
@@ -136,7 +144,7 @@ def slope(rows: pl.DataFrame, confidence: float) -> tuple[float, float, float, f
     M. Kolesar, "Robust standard errors in small samples: some practical advice", Review of Economics and Statistics 98 (2016), for
     freedom under misses that clusters share.
     """
-    summed = rows.group_by("cluster").agg(pl.col("w", "wx", "wxx", "wy", "wxy", "v", "vx").sum()).sort("cluster")
+    summed = sums(rows, ["cluster"], "w", "wx", "wxx", "wy", "wxy", "v", "vx").sort("cluster")
     w, wx, wxx, wy, wxy = (float(summed[name].sum()) for name in ("w", "wx", "wxx", "wy", "wxy"))
     if w <= 0 or summed.height < 3:  # noqa: PLR2004 - two clusters make a line
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import polars as pl
 
-from kalshi_lab.analysis import logit
+from kalshi_lab.analysis import logit, ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.comparison import Comparison, compare
 from kalshi_lab.analysis.forecasts import prepared
@@ -129,7 +129,7 @@ def _counted(ready: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
 def _isotonic(rows: pl.DataFrame) -> Curve:
     """Neighbours that fall are pooled until the curve rises; a pool is flat from its lowest price to its highest."""
     w = pl.col("weight")
-    levels = rows.group_by("price").agg(won=(w * pl.col("won")).sum(), weight=w.sum()).sort("price")
+    levels = ratio.sums(rows, ["price"], "weight", won=(w * pl.col("won")).sum()).sort("price")
     pools: list[tuple[float, float, float, float]] = []  # lowest price, highest, wins, weight
     for price, won, weight in levels.select("price", "won", "weight").iter_rows():
         pool = (price, price, won, weight)

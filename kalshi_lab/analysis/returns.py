@@ -243,7 +243,7 @@ class Question:
             maintain_order="left",
         )
         found = ratio.certain(found, ("gross", "net"), self.confidence)
-        contracts = ordered.group_by(keys).agg(pl.col("contracts").sum())
+        contracts = ratio.sums(ordered, keys, "contracts")
         found = found.join(contracts, on=keys, how="left", maintain_order="left").sort(keys)
         if not self.clustered:
             found = found.with_columns(

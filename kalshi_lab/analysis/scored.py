@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.scores import student
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def score_intervals(rows: pl.DataFrame, keys: Sequence[str], *, clustered: bool,
     else:
         squares = pl.col("weight_squares")
         sums = joined.with_columns(w2=squares, b2=squares * pl.col("eb") ** 2, s2=squares * pl.col("es") ** 2)
-    found = sums.group_by(names, maintain_order=True).agg(pl.col("b2", "s2", "n", "w2").sum())
+    found = ratio.sums(sums, names, "b2", "s2", "n", "w2")
     found = found.join(means, on=names, nulls_equal=True, maintain_order="left").join(
         joined.group_by(names, maintain_order=True).agg(pl.col("u").first()), on=names, nulls_equal=True, maintain_order="left"
     )  # fmt: skip

@@ -148,7 +148,7 @@ class Question:
         names = list(_PARTS)
         shown = ["n", "contracts", "clusters", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
         table = ratio.means(good, ["band"], names, self.confidence)
-        table = table.join(good.group_by("band").agg(pl.col("contracts").sum()), on="band", how="left").sort("band")
+        table = table.join(ratio.sums(good, ["band"], "contracts"), on="band", how="left").sort("band")
         low, high = (
             pl.col("band").replace_strict(dict(enumerate(ends)), return_dtype=pl.Float64)
             for ends in (self.bands[:-1], self.bands[1:])
