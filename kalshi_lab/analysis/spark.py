@@ -39,8 +39,9 @@ TYPES = {
 class Spark:
     """An engine: `lab.calibration(engine=kl.Spark(session, lake))`, and every other verb over trades that takes `engine`.
 
-    session: a `pyspark.sql.SparkSession`; lake: a `kl.Lake` that its machines reach under the same path. Frames that a question brings
-    along are sent there. Raises UsageError where sqlglot is missing or the session is none.
+    session: a `pyspark.sql.SparkSession`; lake: a `kl.Lake` that its machines reach under the same path; one on object storage they read
+    as `s3a://`, with Hadoop's connector and a key that the cluster has (untried). Frames that a question brings along are sent there.
+    Raises UsageError where sqlglot is missing or the session is none.
     """
 
     def __init__(self, session: Any, lake: Lake | None = None) -> None:
@@ -115,7 +116,8 @@ class Spark:
             if not owners:
                 self._session.createDataFrame([], ddl).createOrReplaceTempView(dataset)
                 continue
-            places = [f"{self.lake.path}/{dataset}/owner={owner}" for owner in owners]
+            root = re.sub("^s3://", "s3a://", str(self.lake.path))  # by Hadoop's name, with the cluster's own key
+            places = [f"{root}/{dataset}/owner={owner}" for owner in owners]
             options = {"recursiveFileLookup": "true", "pathGlobFilter": FILE}
             files = self._session.read.schema(ddl).options(**options).parquet(*places)
             if len(owners) > 1 and keys()[dataset]:

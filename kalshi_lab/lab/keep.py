@@ -110,10 +110,10 @@ class AsyncKeep(Verbs):
     ) -> pl.DataFrame:
         """Write a table of the store as files for other tools, and say what was written.
 
-        `path` a `kl.Lake`: bring the lake up to date with what the store has of `datasets` (None: all that the exchange says to
-        everybody), one file a UTC day; where nothing changed nothing is read. Each file is read back, counted and hashed before it takes
-        its place; days that the store pruned stay. `kl.Lab(store=lake)` asks and thinks over it. Else `path` and one `dataset`:
-        format: csv where the path ends in .csv and nothing else is said, else parquet. parquet: `path` is the folder of a lake,
+        `path` a `kl.Lake`, of a folder or of object storage: bring the lake up to date with what the store has of `datasets` (None: all
+        that the exchange says to everybody), one file a UTC day; where nothing changed nothing is read. Each file is read back, counted
+        and hashed before it takes its place; days that the store pruned stay. `kl.Lab(store=lake)` asks and thinks over it. Else `path`
+        and one `dataset`: format: csv where the path ends in .csv and nothing else is said, else parquet. parquet: `path` is the folder,
         `<path>/trades/date=2026-11-22/series=KXHIGHNY/trades.parquet`, sorted by ticker and time; only what changed since the last
         export is written, in whole UTC days. csv: `path` is the file, written anew, exactly [since, until), safe to open as a
         spreadsheet: a text that begins like a formula gets an apostrophe. Decimals are exact and times UTC in both. A file takes its
