@@ -223,22 +223,28 @@ def test_stats_draw_counts_and_latencies_by_operation() -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_texts_from_outside_are_drawn_as_they_are(text: str) -> None:
-    """No formula, no format, no crash, no warning, inside the picture: as title, label, alert and group."""
-    pictures = [
-        charts.price_path(path(), title=text, alerts=[(START, text)]),
-        charts.quotes(ladder([text, text]), title=text),
-        charts.stats(requests([text]), title=text),
-        charts.reliability(calibration(priced().with_columns(city=pl.lit(text)), by="city")),
-    ]
-    for picture in pictures:
-        drawn = [each for each in picture.figure.findobj(Text) if each.get_text() and each.get_visible()]
-        assert not any(each.get_parse_math() for each in drawn)
-        heading = picture.figure.texts[0].get_window_extent()
-        assert heading.x0 >= 0
-        assert heading.x1 <= picture.figure.bbox.width
-        assert picture.png(40).startswith(PNG)
-    shown = "".join(pictures[0].figure.texts[0].get_text().split())
+    """No formula, no format, no crash, no warning, inside the picture: as a title and as an alert."""
+    picture = charts.price_path(path(), title=text, alerts=[(START, text)])
+    drawn_plainly(picture)
+    shown = "".join(picture.figure.texts[0].get_text().split())
     assert shown == "".join(literal(text, 140).split())
+
+
+def test_many_texts_from_outside_are_drawn_as_they_are() -> None:
+    """The same as labels, operations and groups."""
+    cities = [priced().with_columns(city=pl.lit(text)) for text in NASTY]
+    drawn_plainly(charts.quotes(ladder(NASTY), title=NASTY[0]))
+    drawn_plainly(charts.stats(requests(NASTY), title=NASTY[1]))
+    drawn_plainly(charts.reliability(calibration(pl.concat(cities), by="city")))
+
+
+def drawn_plainly(picture: charts.Picture) -> None:
+    drawn = [each for each in picture.figure.findobj(Text) if each.get_text() and each.get_visible()]
+    assert not any(each.get_parse_math() for each in drawn)
+    heading = picture.figure.texts[0].get_window_extent()
+    assert heading.x0 >= 0
+    assert heading.x1 <= picture.figure.bbox.width
+    assert picture.png(40).startswith(PNG)
 
 
 def test_literal_text_is_one_line_of_known_letters() -> None:
