@@ -121,7 +121,7 @@ if TYPE_CHECKING:
     from kalshi_lab.research.backtest import Backtest, View, backtest
     from kalshi_lab.research.news import ByExa, ByWords
     from kalshi_lab.settings import Settings
-    from kalshi_lab.store.bucket import S3
+    from kalshi_lab.store.access import S3
     from kalshi_lab.store.face import AsyncStore, Store
     from kalshi_lab.store.lake import Lake
     from kalshi_lab.trading import Limits
@@ -196,7 +196,7 @@ _PLACES = {
     "research.news": ("ByExa", "ByWords"),
     "research.backtest": ("Backtest", "View", "backtest"),
     "settings": ("Settings",),
-    "store.bucket": ("S3",),
+    "store.access": ("S3",),
     "store.face": ("AsyncStore", "Store"),
     "store.lake": ("Lake",),
     "trading": ("Limits",),

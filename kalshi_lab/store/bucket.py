@@ -12,13 +12,10 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
-from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from kalshi_lab.errors import LabError, StoreError, UsageError
-from kalshi_lab.settings import environment_values
 from kalshi_lab.store import files
+from kalshi_lab.store.access import S3
 from kalshi_lab.store.lease import Lease
 from kalshi_lab.store.places import FILE, Version
 
@@ -29,8 +26,8 @@ if TYPE_CHECKING:
     from kalshi_lab.store.connection import Connection
 
 T = TypeVar("T")
+CONTENDED = "ConditionalRequestConflict"  # two wrote at the same moment
 SCHEME, BEGUN = "s3://", ".part"
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 EXTRA = 'pip install "kalshi_lab[s3]"'
 # a request that met a busy or unreachable service, or lost its connection, is sent again
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
@@ -42,60 +39,6 @@ SMALL, KEPT = (
 )  # bytes of a stretch, and how many of them, that are not asked for twice: above all ends of files
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CODE, _STATUS = re.compile(r"<Code>(\w{1,60})</Code>"), re.compile(r"status code: (\d{3})")
-_SHOWN, _LONG_ENOUGH = 4, 12
-
-
-class S3:
-    """Where object storage is and the key for it; what is left out comes from the environment, as AWS's own tools read it.
-
-    endpoint: `https://host[:port]` of a service that is not Amazon's (else AWS_ENDPOINT_URL); region: else AWS_REGION, us-east-1;
-    key_id, secret and, for a session's key, token: else AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, else the role
-    of the container or machine. Profiles in ~/.aws are not read. Never shown, never pickled. Raises UsageError, which repeats no key.
-    """
-
-    __slots__ = ("_key_id", "_secret", "_token", "endpoint", "region")
-
-    def __init__(
-        self,
-        *,
-        endpoint: str | None = None,
-        region: str | None = None,
-        key_id: str | SecretStr | None = None,
-        secret: str | SecretStr | None = None,
-        token: str | SecretStr | None = None,
-    ) -> None:
-        self.endpoint, self.region = (
-            _address(endpoint or next(iter(environment_values(*ENDPOINTS).values()), None)),
-            region,
-        )
-        whole = (key_id is None) == (secret is None) and (token is None or secret is not None)
-        self._key_id, self._secret, self._token = _hidden(key_id), _hidden(secret), _hidden(token)
-        empty = any(one is not None and not one for one in (self._key_id, self._secret, self._token))
-        del key_id, secret, token  # a traceback shows what its frames hold
-        if not whole or empty:
-            raise UsageError("key_id and secret go together, and are texts", hint="Give both, or neither")
-
-    def settings(self) -> dict[str, Any]:
-        """What obstore is told; the secrets are plain in it."""
-        hidden = {"access_key_id": self._key_id, "secret_access_key": self._secret, "session_token": self._token}
-        plain = {"endpoint": self.endpoint, "region": self.region}
-        return {name: value for name, value in plain.items() if value} | {
-            name: value.get_secret_value() for name, value in hidden.items() if value
-        }
-
-    def __repr__(self) -> str:
-        key = self._key_id.get_secret_value() if self._key_id else ""
-        tail = f"key …{key[-_SHOWN:]}" if len(key) >= _LONG_ENOUGH else "a key" if key else "key of the environment"
-        return f"<S3 {self.endpoint or 'Amazon'} {self.region or ''}{' ' if self.region else ''}{tail}>"
-
-    def __copy__(self) -> S3:
-        return self
-
-    def __deepcopy__(self, memo: object) -> S3:
-        return self
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("keys are not pickled, so that none is written anywhere", hint="Make them where they are used")
 
 
 class State(NamedTuple):
@@ -112,11 +55,8 @@ class Bucket:
 
     def __init__(self, url: str, access: S3 | None = None) -> None:
         name, _, prefix = url.removeprefix(SCHEME).partition("/")
-        self._name, self._prefix, self._access = (
-            _checked(name, prefix.strip("/"), url),
-            prefix.strip("/"),
-            access or S3(),
-        )
+        self._name, self._prefix = _checked(name, prefix.strip("/"), url), prefix.strip("/")
+        self._access = access or S3()
         self._service = self._access.endpoint or "S3"
         try:
             import fsspec  # noqa: F401 - DuckDB wants a file system of its kind
@@ -126,8 +66,8 @@ class Bucket:
             raise UsageError("a lake on object storage needs obstore and fsspec", hint=EXTRA) from None
         self._obstore, self._wrong = obstore, exceptions
         self._store = self._opened(store)
-        self._known = dict[str, Version]()  # as it was listed last, for whoever opens files now
         self._leases = dict[str, Lease]()
+        self._kept_apart = False
         self._kept = lru_cache(KEPT)(self._asked)
 
     def _opened(self, kinds: Any) -> Any:
@@ -148,10 +88,7 @@ class Bucket:
 
     def parts(self, below: str = "") -> dict[str, Version]:
         """The files of rows, by their ETag."""
-        found = {name: state.version for name, state in self.listed(below).items() if name.split("/")[-1] == FILE}
-        others = {name: version for name, version in self._known.items() if below and not _within(name, below)}
-        self._known = others | found
-        return found
+        return {name: state.version for name, state in self.listed(below).items() if name.split("/")[-1] == FILE}
 
     def listed(self, below: str = "") -> dict[str, State]:
         """Every object below a name."""
@@ -161,11 +98,6 @@ class Bucket:
             return {one["path"]: _state(one) for page in pages for one in page}
 
         return self._ask("list", below, work) or {}
-
-    @property
-    def known(self) -> dict[str, Version]:
-        """The files of rows as they were listed last."""
-        return self._known
 
     def state(self, name: str) -> State | None:
         """How an object stands; None where there is none."""
@@ -192,6 +124,12 @@ class Bucket:
         """Write an object, whole or not at all."""
         large: dict[str, Any] = {"use_multipart": len(data) > AT_ONCE, "chunk_size": PIECE, "max_concurrency": 4}
         self._ask("write", name, lambda: self._obstore.put(self._store, name, data, **large))
+
+    def conditional(self, name: str, data: bytes) -> None:
+        """Raise StoreError where the service writes over an object that is there although it was told not to."""
+        if not self._kept_apart and self.offer(name, data, None) is not None:
+            raise self._problem(f"write {self}/{name}", "NotImplemented", "")
+        self._kept_apart = True
 
     def offer(self, name: str, data: bytes, over: str | None) -> str | None:
         """Write a small object where there is none, or over one state of it alone; its ETag, None where somebody else was first."""
@@ -259,7 +197,7 @@ class Bucket:
             return work()
         except Exception as error:  # noqa: BLE001 - each becomes ours, outside of this block, so that it is not the context of ours
             code = _said(error)
-            if isinstance(error, none) and code != "NoSuchBucket":
+            if none and (isinstance(error, none) or code == CONTENDED) and code != "NoSuchBucket":
                 return None
             problem = self._problem(f"{what} {self}{'/' if name else ''}{name}", code, str(error))
         raise problem
@@ -321,23 +259,6 @@ def _state(one: Any) -> State:
 
 def _within(name: str, below: str) -> bool:
     return name.startswith(f"{below}/")
-
-
-def _hidden(given: str | SecretStr | None) -> SecretStr | None:
-    if given is None or isinstance(given, SecretStr):
-        return given
-    return SecretStr(given if isinstance(given, str) else "")
-
-
-def _address(endpoint: str | None) -> str | None:
-    """An endpoint, checked: an address without a user, a password or a query in it."""
-    if endpoint is None:
-        return None
-    parts = urlsplit(endpoint if isinstance(endpoint, str) else "")
-    odd = parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
-        raise UsageError("endpoint is no plain address of a service", hint='endpoint="https://s3.example.com:9000"')
-    return endpoint.rstrip("/")
 
 
 def _checked(name: str, prefix: str, url: str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
-    from kalshi_lab.store.bucket import S3
+    from kalshi_lab.store.access import S3
     from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.gate import Job
     from kalshi_lab.store.places import Place, Version

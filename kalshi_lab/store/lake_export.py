@@ -8,11 +8,12 @@ again, and takes its place at once. A day of which the store has fewer rows than
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import duckdb
 import msgspec
@@ -26,13 +27,14 @@ from kalshi_lab.store.places import FILE, Version
 from kalshi_lab.store.verify import keys
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from kalshi_lab.store.connection import Connection
     from kalshi_lab.store.lake import Lake
     from kalshi_lab.store.places import Place
     from kalshi_lab.store.store import Store
 
+T = TypeVar("T")
 AT_ONCE = 1_000_000  # rows in memory, or one day's
 DAY_US = 86_400_000_000
 LEFT_OUT = {"run_id", "seen_at"}  # the store's own notes: a row that was only seen again has not changed
@@ -98,6 +100,7 @@ async def _alone(place: Place, below: str) -> AsyncIterator[None]:
     finally:  # who was stopped on the way in may get the lock yet, and gives it back
         await asyncio.wait([entered])
         await asyncio.to_thread(held.close)
+        entered.cancelled() or entered.exception()
 
 
 class _Export:
@@ -107,6 +110,7 @@ class _Export:
         self._store, self._place, self._below, self._dataset, self._what = store, place, below, dataset, what
         self._time = DATASETS[dataset]
         self._notes, self._there = Notes(), dict[str, Version]()
+        self._stopped = threading.Event()
 
     async def run(self) -> list[tuple[str, int, int]]:
         self._notes, self._there = await asyncio.to_thread(self._found)
@@ -122,12 +126,22 @@ class _Export:
         wrote: list[tuple[str, int, int]] = []
         for batch in _batches([place for place in sorted(held) if self._differs(place, held[place], hashed)], held):
             rows = await self._store.read(*self._rows(batch, columns))
-            wrote += await asyncio.to_thread(self._write, rows, batch, held, hashed)
-            await asyncio.to_thread(self._note)
+            wrote += await self._to_its_end(partial(self._write, rows, batch, held, hashed))
         everything = self._time is None or (self._what.since is None and self._what.until is None)
         self._notes.columns, self._notes.state = hashed, state if everything else ""
-        await asyncio.to_thread(self._note)
+        await self._to_its_end(self._note)
         return wrote
+
+    async def _to_its_end(self, work: Callable[[], T]) -> T:
+        """Work in a thread. Who is stopped waits until the files at hand are written: the lock is held until then, and none is begun."""
+        working = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self._stopped.set()
+            await asyncio.wait([working])
+            working.cancelled() or working.exception()
+            raise
 
     def _found(self) -> tuple[Notes, dict[str, Version]]:
         return _noted(self._place, self._name(NOTES)), self._place.parts(self._below)
@@ -189,12 +203,15 @@ class _Export:
             for place, (target, size) in zip(ready, made, strict=True):
                 self._notes.parts[place] = held[place]
                 wrote.append((target, held[place].rows, size))
+        self._note()
         return wrote
 
     def _publish(
         self, place: str, rows: pl.DataFrame, checking: Connection, wanted: Part, hashed: list[str]
     ) -> tuple[str, int]:
         """Write one partition; where, and its bytes."""
+        if self._stopped.is_set():
+            raise StoreError("the export was stopped", hint="What was written stands; export again")
         data = parquet(rows, group=GROUP)
         with checking.cursor() as own:
             check = partial(_check, own, hashed, wanted, place or self._dataset)

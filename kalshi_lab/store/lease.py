@@ -55,6 +55,7 @@ class Lease:
                 self._take_over(held, holder)
             elif not self._offered(None):
                 raise self._busy(holder)
+        self._bucket.conditional(self._name, msgspec.json.encode(self._me))
         threading.Thread(target=self._beat, name="kalshi-lab-lease", daemon=True).start()
         return self
 

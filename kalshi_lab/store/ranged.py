@@ -1,7 +1,7 @@
 """The file system through which DuckDB reads a lake in a bucket: stretches of objects, one version of each, of this lake alone.
 
-DuckDB's own reader of S3 is an extension that comes from the internet; this one needs none. A pattern becomes the versions that were
-listed last, and each version is a file of its own by its name, so that nothing that DuckDB keeps of it can be out of date.
+DuckDB's own reader of S3 is an extension that comes from the internet; this one needs none. A pattern becomes the versions that
+there are now, and each version is a file of its own by its name, so that nothing that DuckDB keeps of it can be out of date.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Ranged(AbstractFileSystem):  # type: ignore[misc] # fsspec has no types
         """The versions of the files that a pattern means."""
         name = path.removeprefix(SCHEME)
         if "*" in name:
-            known = sorted(self._bucket.known.items())
-            return [_path(each, version) for each, version in known if PurePosixPath(each).match(name)]
+            there = sorted(self._bucket.parts(name.partition("*")[0].rpartition("/")[0]).items())
+            return [_path(each, version) for each, version in there if PurePosixPath(each).match(name)]
         state = self._bucket.state(name)
         return [] if state is None else [_path(name, state.version)]
 
