@@ -29,7 +29,10 @@ def absent(why: str) -> NoReturn:
 
 
 class Service:
-    """The server; `fault` says for a method and a path `503` (busy), `cut` (no answer), or nothing."""
+    """The server; `fault` says for a method and a path `503` (busy), `409` (contended), `cut` (no answer), or nothing.
+
+    `deaf`: conditions of a write are not heard, as by services that do not know them.
+    """
 
     def __init__(self) -> None:
         try:
@@ -42,6 +45,7 @@ class Service:
         self._app: Any = DomainDispatcherApplication(create_backend_app)
         self.asked: list[tuple[str, str]] = []
         self.fault: Fault = lambda _method, _path: ""
+        self.deaf = False
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -53,10 +57,14 @@ class Service:
         fault = self.fault(method, path)
         if fault == "cut":
             environ["werkzeug.socket"].shutdown(2)
+        if self.deaf:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         if fault:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start("503 Slow Down", [("Content-Length", "0")])
-            return [b""]
+            code = "ConditionalRequestConflict" if fault == "409" else "SlowDown"
+            text = f"<Error><Code>{code}</Code></Error>".encode()
+            start(f"{409 if fault == '409' else 503} {code}", [("Content-Length", str(len(text)))])
+            return [text]
         return self._app(environ, start)
 
     def post(self, path: str, body: bytes = b"", method: str = "POST") -> None:

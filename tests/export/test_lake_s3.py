@@ -8,6 +8,7 @@ import itertools
 import logging
 import pickle
 import sys
+import threading
 import time
 import traceback
 from datetime import timedelta
@@ -228,9 +229,12 @@ def failures(service: Service, lake: kl.Lake) -> Iterator[tuple[str, type[kl.Lab
     far = kl.S3(endpoint="http://127.0.0.1:1", key_id=KEY_ID, secret=SECRET)
     yield "could not be reached, after 3 attempts", kl.StoreError, kl.Lake(f"s3://{name}", credentials=far).frame
     with service.strict() as nobody:
+        wrong = kl.S3(endpoint=service.url, key_id=nobody._key_id, secret=SECRET)
+        yield "key is not accepted", kl.StoreError, kl.Lake(f"s3://{name}", credentials=wrong).frame
         for use in (lambda one: one.frame(), lambda one: one.place.put("x", b""), LakeStore):
             yield "key is not accepted", kl.StoreError, lambda use=use: use(again(lake))
         yield "may not do this", kl.StoreError, kl.Lake(f"s3://{name}", credentials=nobody).frame
+    yield "there is no lake", kl.UsageError, lambda: LakeStore(again(lake))
     service.fault = lambda _method, _path: "503"
     yield "busy", kl.StoreError, again(lake).frame
     service.fault = lambda _method, _path: "cut"
@@ -293,6 +297,55 @@ def test_two_exports_of_an_owner_never_write_at_once(held: Store, lake: kl.Lake)
     assert write(held, again(lake), ("trades",)).height == 3
 
 
+def test_a_service_that_does_not_hear_conditions_is_refused(held: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: without them exports could not keep apart; said before anything is written."""
+    service.deaf = True
+    try:
+        with pytest.raises(kl.StoreError, match="no conditional writes"):
+            write(held, lake, SOME)
+    finally:
+        service.deaf = False
+    assert not [name for name in objects(lake) if name.endswith(".parquet")]
+
+
+def test_an_export_that_is_stopped_lets_go_once_its_files_are_whole(
+    held: Store, lake: kl.Lake, service: Service
+) -> None:
+    """DB-9: the stop button in the middle of an upload: nobody else is at work afterwards, nothing is half done, the rest comes next."""
+    reached = threading.Event()
+
+    def tell(method: str, path: str) -> str:
+        if method == "PUT" and path.endswith(".part"):
+            reached.set()
+        return ""
+
+    async def stopped() -> None:
+        exporting = asyncio.ensure_future(lake_export.export(held, lake, lake_export.asked(SOME, None, None)))
+        assert await asyncio.to_thread(reached.wait, 60)
+        exporting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await exporting
+
+    service.fault = tell
+    asyncio.run(stopped())
+    before = objects(lake)
+    assert not [name for name in before if name.endswith((".part", ".lock"))]
+    write(held, again(lake), SOME)
+    assert ids(lake) == ["t1", "t2", "t3", "t4", "t5"]
+
+
+def test_a_large_file_goes_in_pieces_and_is_whole(lake: kl.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-9: as one object, of one step."""
+    monkeypatch.setattr(bucket, "AT_ONCE", 1)
+    monkeypatch.setattr(bucket, "PIECE", 5 * 1024 * 1024)
+    data, sources = bytes(range(256)) * 24_000, list[str]()
+    lake.place.publish("trades/owner=main/part.parquet", data, sources.append)
+    assert lake.place.read("trades/owner=main/part.parquet") == data
+    version = lake.place.parts()["trades/owner=main/part.parquet"]
+    assert lake.place.stretch("trades/owner=main/part.parquet", version, 100, 300_100) == data[100:300_100]
+    assert len(sources) == 1
+
+
 def mark(lake: kl.Lake, **fields: Any) -> None:
     """Leave the lease of somebody who was killed."""
     holder = lease.Holder(**{"token": "x", "host": "elsewhere", "pid": 1} | fields)
@@ -330,7 +383,7 @@ def test_one_that_was_away_for_too_long_writes_nothing_more(lake: kl.Lake, monke
     assert list(objects(lake)) == [name]
 
 
-def test_a_lease_is_renewed_while_it_is_held(lake: kl.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_renewed_while_it_is_held(lake: kl.Lake, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """DB-9: by itself, also where the service's answer to a renewal was lost."""
     monkeypatch.setattr(lease, "RENEWED", 0.01)
     place, name = lake.place, f"trades/owner=main/{lease.NAME}"
@@ -340,6 +393,10 @@ def test_a_lease_is_renewed_while_it_is_held(lake: kl.Lake, monkeypatch: pytest.
             time.sleep(0.01)
         assert place.state(name) != first
         place._leases["trades/owner=main"]._mark = '"of an older state"'
+        seen = list[int]()
+        service.fault = lambda method, path: (
+            "409" if method == "PUT" and path.endswith(name) and not seen.append(1) and len(seen) < 2 else ""
+        )
         place.publish("trades/owner=main/part.parquet", b"")
     assert place.state(name) is None
 
