@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.errors import StoreError, UsageError
-from kalshi_lab.store.lake import DATASETS, settled, shapes_of
+from kalshi_lab.store.lake import DATASETS, once, settled, shapes_of
 from kalshi_lab.store.places import FILE
-from kalshi_lab.store.verify import keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +119,7 @@ class Spark:
             places = [f"{root}/{dataset}/owner={owner}" for owner in owners]
             options = {"recursiveFileLookup": "true", "pathGlobFilter": FILE}
             files = self._session.read.schema(ddl).options(**options).parquet(*places)
-            if len(owners) > 1 and keys()[dataset]:
+            if len(owners) > 1 and once(dataset):
                 files = files.selectExpr("*", "input_file_name() AS filename").createOrReplaceTempView("lake_files")
                 files = self._session.sql(settled(dataset, "lake_files", shapes[dataset]))
             files.createOrReplaceTempView(dataset)

@@ -210,7 +210,7 @@ class _Views:
         wanted = fetch(base, COLUMNS, [dataset]).rows()
         chosen = ", ".join(_column(name, kind, there.get(name)) for name, kind in wanted)
         made = f"CREATE VIEW {dataset} AS SELECT {chosen} FROM {source}"
-        if not mixed or not keys()[dataset]:
+        if not mixed or not once(dataset):
             return made
         return f"CREATE VIEW {dataset} AS SELECT {chosen} FROM ({settled(dataset, source, there)})"
 
@@ -236,10 +236,15 @@ def _place(path: str | os.PathLike[str], credentials: S3 | None) -> Place:
     return Folder(files.checked(path, "path").expanduser().absolute())
 
 
+def once(dataset: str) -> tuple[str, ...]:
+    """The key of what is one row whoever brought it; none for stretches of time: an owner's says nothing of how far another read."""
+    return () if dataset == "coverage" else keys()[dataset]
+
+
 def settled(dataset: str, source: str, columns: Container[str]) -> str:
     """The rows of several owners, each key once: as it was seen last."""
     newest = ", ".join([*(["seen_at DESC NULLS LAST"] if "seen_at" in columns else []), "filename"])
-    ranked = f"row_number() OVER (PARTITION BY {', '.join(keys()[dataset])} ORDER BY {newest})"
+    ranked = f"row_number() OVER (PARTITION BY {', '.join(once(dataset))} ORDER BY {newest})"
     return f"SELECT * FROM (SELECT *, {ranked} AS _place FROM {source}) AS ranked WHERE _place = 1"
 
 
