@@ -33,16 +33,16 @@ class S3:
         secret: str | SecretStr | None = None,
         token: str | SecretStr | None = None,
     ) -> None:
-        self.endpoint, self.region = (
-            _address(endpoint or next(iter(environment_values(*ENDPOINTS).values()), None)),
-            region,
-        )
+        address = _address(endpoint or next(iter(environment_values(*ENDPOINTS).values()), None))
         whole = (key_id is None) == (secret is None) and (token is None or secret is not None)
         self._key_id, self._secret, self._token = _hidden(key_id), _hidden(secret), _hidden(token)
         empty = any(one is not None and not one for one in (self._key_id, self._secret, self._token))
-        del key_id, secret, token  # a traceback shows what its frames hold
+        del endpoint, key_id, secret, token  # a traceback shows what its frames hold
+        if isinstance(address, UsageError):
+            raise address
         if not whole or empty:
             raise UsageError("key_id and secret go together, and are texts", hint="Give both, or neither")
+        self.endpoint, self.region = address, region
 
     def settings(self) -> dict[str, Any]:
         """What obstore is told; the secrets are plain in it."""
@@ -53,6 +53,8 @@ class S3:
         }
 
     def __repr__(self) -> str:
+        if not hasattr(self, "endpoint"):  # as a debugger sees it while it is made
+            return "<S3>"
         key = self._key_id.get_secret_value() if self._key_id else ""
         tail = f"key …{key[-_SHOWN:]}" if len(key) >= _LONG_ENOUGH else "a key" if key else "key of the environment"
         return f"<S3 {self.endpoint or 'Amazon'} {self.region or ''}{' ' if self.region else ''}{tail}>"
@@ -73,12 +75,12 @@ def _hidden(given: str | SecretStr | None) -> SecretStr | None:
     return SecretStr(given if isinstance(given, str) else "")
 
 
-def _address(endpoint: str | None) -> str | None:
-    """An endpoint, checked: an address without a user, a password or a query in it."""
+def _address(endpoint: str | None) -> str | UsageError | None:
+    """An endpoint without a user, a password or a query in it; what is wrong is returned, since a frame here would show it."""
     if endpoint is None:
         return None
     parts = urlsplit(endpoint if isinstance(endpoint, str) else "")
     odd = parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
-        raise UsageError("endpoint is no plain address of a service", hint='endpoint="https://s3.example.com:9000"')
+        return UsageError("endpoint is no plain address of a service", hint='endpoint="https://s3.example.com:9000"')
     return endpoint.rstrip("/")

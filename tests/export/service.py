@@ -29,7 +29,8 @@ def absent(why: str) -> NoReturn:
 
 
 class Service:
-    """The server; `fault` says for a method and a path `503` (busy), `409` (contended), `cut` (no answer), or nothing.
+    """The server; `fault` says for a method and a path `503` (busy), `409` (contended), `echo` (refused,
+    with all of the request that AWS repeats then), `cut` (no answer), or nothing.
 
     `deaf`: conditions of a write are not heard, as by services that do not know them.
     """
@@ -62,8 +63,11 @@ class Service:
         if fault:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             code = "ConditionalRequestConflict" if fault == "409" else "SlowDown"
+            status = {"409": 409, "echo": 403}.get(fault, 503)
+            if fault == "echo":
+                code = f"SignatureDoesNotMatch</Code><StringToSign>{environ.get('HTTP_AUTHORIZATION')}</StringToSign><Code>"
             text = f"<Error><Code>{code}</Code></Error>".encode()
-            start(f"{409 if fault == '409' else 503} {code}", [("Content-Length", str(len(text)))])
+            start(f"{status} {fault}", [("Content-Length", str(len(text)))])
             return [text]
         return self._app(environ, start)
 

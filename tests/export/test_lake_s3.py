@@ -11,15 +11,16 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import kalshi_lab as kl
-from kalshi_lab.store import Store, bucket, lake_export, lease
+from kalshi_lab.store import Store, bucket, lake_export, lease, ranged
 from kalshi_lab.store.lake import LakeStore
 from tests.export import synthetic
 from tests.export.samples import DAY, add, put
@@ -196,6 +197,30 @@ def test_an_answer_from_two_versions_of_an_object_is_never_given(store: Store, l
     assert replaced
 
 
+def test_a_version_that_is_gone_is_not_read(lake: kl.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-9: nor a part of it; what is there now is another version."""
+    monkeypatch.setattr(bucket, "SMALL", 0)
+    name, place = "trades/owner=main/part.parquet", lake.place
+    place.put(name, b"first, of ten or more")
+    version = place.parts()[name]
+    assert place.stretch(name, version, 0, 5) == b"first"
+    place.put(name, b"other, of ten or more")
+    with pytest.raises(kl.StoreError, match="replaced meanwhile"):
+        place.stretch(name, version, 7, 10)
+
+
+def test_threads_that_share_a_file_read_each_its_own_stretch(lake: kl.Lake) -> None:
+    """DB-9: DuckDB seeks before it reads, in several threads on one file."""
+    lake.place.put("x", b"0123456789")
+    state = lake.place.state("x")
+    assert state is not None
+    file = ranged.Stretches(lake.place, "x", state.version)
+    file.seek(2)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lambda: (file.seek(7), file.read(2))).result() == (7, b"78")
+    assert (file.read(3), file.tell(), file.seek(-1, 2), file.read()) == (b"234", 5, 9, b"9")
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_busy_service_and_a_lost_connection_are_asked_again(held: Store, lake: kl.Lake, service: Service) -> None:
     """DB-9: each name fails once, by turns busy and cut; the export is whole all the same, and so is the reader."""
@@ -235,10 +260,22 @@ def failures(service: Service, lake: kl.Lake) -> Iterator[tuple[str, type[kl.Lab
             yield "key is not accepted", kl.StoreError, lambda use=use: use(again(lake))
         yield "may not do this", kl.StoreError, kl.Lake(f"s3://{name}", credentials=nobody).frame
     yield "there is no lake", kl.UsageError, lambda: LakeStore(again(lake))
+    service.fault = lambda _method, _path: "echo"
+    yield r"not accepted \(SignatureDoesNotMatch\)", kl.StoreError, again(lake).frame
     service.fault = lambda _method, _path: "503"
     yield "busy", kl.StoreError, again(lake).frame
     service.fault = lambda _method, _path: "cut"
     yield "could not be reached", kl.StoreError, again(lake).frame
+
+
+def told(problem: BaseException) -> list[str]:
+    """An error and everything that it came from, as they may be shown; the tests' own frames have the key in them."""
+    shown, error = list[str](), cast("BaseException | None", problem)
+    while error is not None:
+        frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack.format()
+        shown += [str(error), repr(error), *(frame for frame in frames if "tests/" not in frame)]
+        error = error.__context__
+    return shown
 
 
 @pytest.mark.usefixtures("hasty")
@@ -253,14 +290,11 @@ def test_what_the_service_says_becomes_an_error_of_ours_and_never_shows_a_key(
             ask()
         assert "s3://" in str(caught.value)
         assert caught.value.hint
-        error: BaseException | None = caught.value
-        while error is not None:
-            shown += [
-                str(error),
-                repr(error),
-                *traceback.TracebackException.from_exception(error, capture_locals=True).format(),
-            ]
-            error = error.__context__
+        shown += told(caught.value)
+    for given in ({"key_id": KEY_ID}, {"key_id": KEY_ID, "secret": SECRET, "endpoint": f"https://a:{SECRET}@x"}):
+        with pytest.raises(kl.UsageError) as caught:
+            kl.S3(**given)
+        shown += told(caught.value)
     service.fault = lambda _method, _path: ""
     reader = LakeStore(again(lake)) if write(held, again(lake), ("series",)).height else None
     access = service.keys
