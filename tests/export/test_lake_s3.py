@@ -140,6 +140,7 @@ def test_a_lab_over_a_bucket_thinks_what_one_over_the_store_thinks(
     assert not [path for path in (tmp_path / "none").rglob("*") if path.is_file()]
 
 
+@pytest.mark.long
 def test_several_owners_write_into_a_bucket_and_a_row_is_one(tmp_path: Path, store: Store, lake: kl.Lake) -> None:
     """DB-9: each its own folders; what both brought is one, as it was seen last."""
     other = Store(tmp_path / "other" / "kalshi.duckdb")
@@ -179,6 +180,7 @@ def test_a_query_over_a_bucket_reaches_nothing_but_the_lake(held: Store, lake: k
     connection.close()
 
 
+@pytest.mark.long
 def test_an_answer_from_two_versions_of_an_object_is_never_given(store: Store, lake: kl.Lake, service: Service) -> None:
     """DB-9: each read names the version that was listed; one that was replaced meanwhile is asked for anew."""
     write(store, lake, SOME)
