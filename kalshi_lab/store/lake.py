@@ -88,7 +88,10 @@ class Lake:
 
     def stamp(self, datasets: Iterable[str]) -> dict[str, Version]:
         """Which files there are of some datasets; another file of the same name is another version."""
-        return {name: version for dataset in datasets for name, version in self.place.parts(dataset).items()}
+        wanted = set(datasets)
+        if len(wanted) < 2:  # noqa: PLR2004 - else one listing of all is less than several
+            return self.place.parts(*wanted) if wanted else {}
+        return {name: version for name, version in self.place.parts().items() if name.split("/")[0] in wanted}
 
     def __repr__(self) -> str:
         return f"<Lake {self.path}>"
