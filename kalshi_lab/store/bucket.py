@@ -31,8 +31,8 @@ SCHEME, BEGUN = "s3://", ".part"
 EXTRA = 'pip install "kalshi_lab[s3]"'
 # a request that met a busy or unreachable service, or lost its connection, is sent again
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
-CLIENT = {"connect_timeout": "5s", "timeout": "120s"}
-AT_ONCE, PIECE = 64 * 1024 * 1024, 16 * 1024 * 1024  # bytes: what is larger is uploaded in pieces
+CLIENT = {"connect_timeout": "5s", "timeout": "60s"}
+AT_ONCE, PIECE = 16 * 1024 * 1024, 8 * 1024 * 1024  # bytes: what is larger is uploaded in pieces
 SMALL, KEPT = (
     128 * 1024,
     512,
