@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from kalshi_lab.store.access import S3
     from kalshi_lab.store.face import AsyncStore, Store
     from kalshi_lab.store.lake import Lake
+    from kalshi_lab.store.team import DuckLake
     from kalshi_lab.trading import Limits
 
     __version__: str
@@ -199,6 +200,7 @@ _PLACES = {
     "store.access": ("S3",),
     "store.face": ("AsyncStore", "Store"),
     "store.lake": ("Lake",),
+    "store.team": ("DuckLake",),
     "trading": ("Limits",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
@@ -241,6 +243,7 @@ __all__ = [
     "Cutoff",
     "Disconnected",
     "DiskFull",
+    "DuckLake",
     "Edge",
     "Event",
     "Exa",

@@ -6,7 +6,9 @@ would win c of the time. J. Becker, "The Microstructure of Wealth Transfer in Pr
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 REDUCTION = """
 SELECT {cluster}price, won, COUNT(*) AS n{size} FROM tape GROUP BY {cluster}price, won
 """
+MEANS = ("mean_price", "win_rate", "gap")
 SHOWN = (
     "low_price",
     "high_price",
@@ -73,6 +76,17 @@ class Longshots(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The sums of some clusters, numbered from 0 in the order of their names: for each band, and for the line through all."""
+
+    means: pl.DataFrame
+    lines: pl.DataFrame
+    left: dict[str, int]
+    n: int
+    clusters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What was asked, checked."""
 
@@ -94,12 +108,16 @@ class Question:
 
     def result(self, reduced: pl.DataFrame) -> Longshots:
         """From the reduced rows to the result."""
+        return self.whole([self.part(reduced)])
+
+    def part(self, reduced: pl.DataFrame) -> Part:
+        """What the result needs of the reduced rows of some clusters, a fraction of them."""
         reason = (
             pl.when(pl.col("won").is_null()).then(pl.lit("trades without a yes or no result"))
             .when(~pl.col("price").is_between(1, MICRO - 1).fill_null(value=False)).then(pl.lit("trades without a price between 0 and 1"))
         )  # fmt: skip
         marked = reduced.with_columns(reason=reason)
-        left = marked.drop_nulls("reason").group_by("reason").agg(pl.col("n").sum()).sort("reason")
+        left = marked.drop_nulls("reason").group_by("reason").agg(pl.col("n").sum())
         good = marked.filter(pl.col("reason").is_null())
         good = ratio.numbered(good) if self.clustered else good.with_columns(cluster=pl.lit(None, pl.UInt32))
         other = good.with_columns(price=MICRO - pl.col("price"), won=1 - pl.col("won"))
@@ -112,10 +130,29 @@ class Question:
             gain=won - cost,
         )
         w = pl.col("weight")
-        sums = held.select(
+        means = held.select(
             "band", "cluster", "n", "weight", mean_price=w * pl.col("cost"), win_rate=w * won, gap=w * pl.col("gain")
         )
-        found = ratio.means(sums, ["band"], ["mean_price", "win_rate", "gap"], self.confidence)
+        lines = held.select(
+            "cluster", w=w, wx=w * cost, wxx=w * cost * cost, wy=w * pl.col("gain"), wxy=w * cost * pl.col("gain"),
+            v=w * pl.col("sign"), vx=w * cost * pl.col("sign"),
+        )  # fmt: skip
+        return Part(
+            means=ratio.by_cluster(means, ["band"], MEANS),
+            lines=ratio.sums(lines, ["cluster"], *lines.columns[1:]) if self.clustered else lines.clear(),
+            left=dict(left.iter_rows()),
+            n=int(good["n"].sum()),
+            clusters=good["cluster"].n_unique() if good.height else 0,
+        )
+
+    def whole(self, parts: Sequence[Part]) -> Longshots:
+        """The result of all parts, which follow one another in the order of their clusters' names."""
+        before = [0, *accumulate(part.clusters for part in parts)]
+        means, lines = (
+            pl.concat([each.with_columns(pl.col("cluster") + first) for each, first in zip(some, before, strict=False)])
+            for some in ([part.means for part in parts], [part.lines for part in parts])
+        )
+        found = ratio.of_clusters(means, ["band"], MEANS, self.confidence)
         found = (
             ratio.certain(found, ["win_rate", "gap"], self.confidence)
             if self.clustered
@@ -129,27 +166,23 @@ class Question:
             low_price=low, high_price=high, low=pl.col("win_rate_low").clip(0, 1), high=pl.col("win_rate_high").clip(0, 1),
             expected_return=pl.col("gap") / pl.col("mean_price"),
         )  # fmt: skip
-        lines = held.select(
-            "cluster", w=w, wx=w * cost, wxx=w * cost * cost, wy=w * pl.col("gain"), wxy=w * cost * pl.col("gain"),
-            v=w * pl.col("sign"), vx=w * cost * pl.col("sign"),
-        )  # fmt: skip
         line = ratio.slope(lines, self.confidence) if self.clustered else None
+        return Longshots(table=table.select(SHOWN), slope=line and line[1:], basis=self._basis(parts))
+
+    def _basis(self, parts: Sequence[Part]) -> Basis:
         level = f"{self.confidence * 100:g}%"
-        clusters = good["cluster"].n_unique() if good.height else 0
         how = (
-            f"{level} clustered by event ({clusters:,} clusters)"
+            f"{level} clustered by event ({sum(part.clusters for part in parts):,} clusters)"
             if self.clustered
             else f"{level} by Wilson, trades taken as independent"
         )
-        basis = Basis(
-            int(good["n"].sum()),
-            "trade",
-            f"{weighting(self.weight)}, from both sides",
-            "the trade's own time",
-            how,
-            dict(left.iter_rows()),
+        left = Counter[str]()
+        for part in parts:
+            left.update(part.left)
+        said = f"{weighting(self.weight)}, from both sides"
+        return Basis(
+            sum(part.n for part in parts), "trade", said, "the trade's own time", how, dict(sorted(left.items()))
         )
-        return Longshots(table=table.select(SHOWN), slope=line and line[1:], basis=basis)
 
 
 def _unclustered(found: pl.DataFrame, confidence: float) -> pl.DataFrame:

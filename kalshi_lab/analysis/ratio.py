@@ -53,10 +53,19 @@ def means(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confid
     models", Biometrika 73 (1986); A. V. Carter, K. T. Schnepel, D. G. Steigerwald, "Asymptotic behavior of a t-test robust to cluster
     heterogeneity", Review of Economics and Statistics 99 (2017), for the effective number of clusters.
     """
+    return of_clusters(by_cluster(rows, keys, values), keys, values, confidence)
+
+
+def by_cluster(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pl.DataFrame:
+    """The first step of `means`: the sums of each key and cluster. Clusters may come in parts, whose sums are put below one another."""
+    names, squares = list(keys) or ["_all"], pl.col("weight").pow(2).sum()
+    return sums(rows.with_columns(_all=pl.lit(0)), [*names, "cluster"], "weight", "n", *values, _squares=squares)
+
+
+def of_clusters(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str], confidence: float) -> pl.DataFrame:
+    """The rest of `means`, from the sums of each key and cluster."""
     names = list(keys) or ["_all"]
-    squares = pl.col("weight").pow(2).sum()
-    summed = sums(rows.with_columns(_all=pl.lit(0)), [*names, "cluster"], "weight", "n", *values, _squares=squares)
-    summed = summed.sort(*names, "cluster")
+    summed = rows.sort(*names, "cluster")
     whole = [
         pl.col("weight").sum().over(names).alias("_W"),
         *(pl.col(v).sum().over(names).alias(f"_{v}") for v in values),

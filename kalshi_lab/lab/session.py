@@ -42,9 +42,10 @@ from kalshi_lab.research.news import AsyncNews, News
 from kalshi_lab.settings import Settings, chosen
 from kalshi_lab.store import Store, make_folder
 from kalshi_lab.store.face import face as store_face
-from kalshi_lab.store.lake import LakeStore
+from kalshi_lab.store.lake import Lake, LakeStore
 from kalshi_lab.store.paid import PaidAnswers
 from kalshi_lab.store.spend import Spending
+from kalshi_lab.store.team import DuckLake, TeamStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from kalshi_lab.ingest.recorder import AsyncRecording
     from kalshi_lab.settings import Environment
     from kalshi_lab.sim.process import Controls, Exchange
-    from kalshi_lab.store.lake import Lake
 
 PRACTICE = "practice-with-the-simulated-exa"
 
@@ -84,7 +84,7 @@ class AsyncLab(
     `kalshi`, the client that it uses, may write, which orders need. `simulated` steers the simulated exchange (`advance`, `stir`,
     `faults`, ...) and is None at a real one. world: what the simulated exchange that is started is like, by the words of
     `kalshi_lab.sim.start`: {"markets": 1000, "arbitrages": 3}. Further options are those of `Settings`; or give a whole
-    `settings=Settings(...)`. store: a `kl.Lake` instead of the store in home, which is then asked and not written.
+    `settings=Settings(...)`. store: instead of the file in home a `kl.Lake`, which is asked and not written, or a `kl.DuckLake` of a team.
     Raises UsageError for an option that does not exist or a folder that cannot be written.
     """
 
@@ -98,7 +98,7 @@ class AsyncLab(
         exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
-        store: Lake | None = None,
+        store: Lake | DuckLake | None = None,
         **options: Any,
     ) -> None:
         settings = chosen(environment, settings, options)
@@ -167,13 +167,18 @@ class AsyncLab(
         return markup.card(type(self).__name__, facts)
 
 
-def _store(settings: Settings, lake: Lake | None) -> Store:
-    if lake is not None:
-        return LakeStore(lake, sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory)
-    return Store(
-        settings.folder / "kalshi.duckdb", wait=settings.store_wait, keep_bodies=settings.keep_bodies, min_free=settings.store_min_free,
-        sql_seconds=settings.sql_seconds, sql_memory=settings.sql_memory,
-    )  # fmt: skip
+def _store(settings: Settings, given: Lake | DuckLake | None) -> Store:
+    limits: dict[str, Any] = {"sql_seconds": settings.sql_seconds, "sql_memory": settings.sql_memory}
+    if isinstance(given, Lake):
+        return LakeStore(given, **limits)
+    limits |= {"wait": settings.store_wait, "keep_bodies": settings.keep_bodies, "min_free": settings.store_min_free}
+    if isinstance(given, DuckLake):
+        return TeamStore(given, settings.folder / "kalshi.ducklake", **limits)
+    if given is not None:
+        raise UsageError(
+            f"store={str(given)[:60]!r} is no store", hint="Give a kl.Lake or a kl.DuckLake, or leave it out"
+        )
+    return Store(settings.folder / "kalshi.duckdb", **limits)
 
 
 def _searching(settings: Settings, spending: Spending, key: str | None, clock: Clock | None) -> AsyncExa:
@@ -233,7 +238,7 @@ class Lab(
         exa_key: str | None = None,
         clock: Clock | None = None,
         world: Mapping[str, Any] | None = None,
-        store: Lake | None = None,
+        store: Lake | DuckLake | None = None,
         **options: Any,
     ) -> None:
         key: dict[str, Any] = {

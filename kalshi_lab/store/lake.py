@@ -159,6 +159,10 @@ class LakeStore(Store):
         """Raise UsageError: a lake is only read, and is copied as the files that it is; `Lake.frame` says what it holds."""
         raise UsageError("a lake is only read by a lab that stands over it, and has no file to care for", hint=HINT)
 
+    def has_file(self) -> NoReturn:
+        """Raise UsageError, as `writable` does."""
+        self.writable()
+
     def __repr__(self) -> str:
         return f"<LakeStore {self.path}>"
 

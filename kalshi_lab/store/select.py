@@ -17,6 +17,7 @@ from kalshi_lab.store.versions import TABLES
 
 REFUSED = re.compile(
     r"""read_\w+ | glob | sniff_csv | \w+_scan(_dumb)? | parquet_\w+                 # files
+    | postgres_\w+ | ducklake_\w+                                                  # a catalogue
     | query | query_table | json_execute_serialized_sql                              # SQL in a text, which nobody has looked at
     | (enable|disable)_\w+ | (force_)?checkpoint | truncate_duckdb_logs | write_log  # the engine
     | setseed | nextval | setval | sleep_ms | add_parquet_key | \w+_external_resource(_type)?

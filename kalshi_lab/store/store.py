@@ -81,7 +81,10 @@ class Store(Upkeep):
         return not self.path.exists()
 
     def writable(self) -> None:
-        """Raise UsageError where there is no file of a store's own to write and to care for."""
+        """Raise UsageError where it is only read."""
+
+    def has_file(self) -> None:
+        """Raise UsageError where there is no file of a store's own to care for."""
 
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """The rows of a query, with its columns, as an exact frame: numbers Decimal, times in UTC."""
@@ -222,12 +225,15 @@ class Store(Upkeep):
 
     def _check_room(self) -> None:
         """Raise DiskFull where so little is left that a write might end in the middle."""
-        free = shutil.disk_usage(self.path.parent).free
+        place = self._rows()
+        free = shutil.disk_usage(place).free
         if free < self._min_free:
-            said = (
-                f"{free / 1e6:,.0f} MB are free where {self.path} is, and writing needs {self._min_free / 1e6:,.0f} MB"
-            )
+            said = f"{free / 1e6:,.0f} MB are free in {place}, and writing needs {self._min_free / 1e6:,.0f} MB"
             raise DiskFull(said, hint="Free some space; nothing was written, and what was kept before is safe")
+
+    def _rows(self) -> Path:
+        """The folder where the rows are."""
+        return self.path.parent
 
     @contextmanager
     def _open(self, job: Job, *, writes: bool = False) -> Iterator[Connection]:

@@ -45,7 +45,7 @@ class Upkeep(ABC):
         """
         from kalshi_lab.store.statistics import statistics
 
-        self._store.writable()
+        self._store.has_file()
         return await statistics(self._store)
 
     async def verify(self) -> Verified:
@@ -56,7 +56,7 @@ class Upkeep(ABC):
         """
         from kalshi_lab.store.verify import Check
 
-        self._store.writable()
+        self._store.has_file()
         return await Check(self._store).run()
 
     async def backup(self, path: str | os.PathLike[str]) -> Backup:
@@ -67,7 +67,7 @@ class Upkeep(ABC):
         """
         from kalshi_lab.store.backup import backup
 
-        self._store.writable()
+        self._store.has_file()
         return await self._away(lambda job: backup(self._store, job, path))
 
     async def restore(self, path: str | os.PathLike[str]) -> Restored:
@@ -79,7 +79,7 @@ class Upkeep(ABC):
         """
         from kalshi_lab.store.backup import restore
 
-        self._store.writable()
+        self._store.has_file()
         done = await self._away(lambda job: restore(self._store, job, path))
         self._store.forget()
         return done
@@ -96,7 +96,7 @@ class Upkeep(ABC):
         from kalshi_lab.store.recover import Recovered, recover
         from kalshi_lab.store.verify import Check
 
-        self._store.writable()
+        self._store.has_file()
         aside, lost = await self._away(lambda job: recover(self._store, job))
         store = self._store
         store.forget()
@@ -153,5 +153,5 @@ class Upkeep(ABC):
         """
         from kalshi_lab.store.prune import vacuum
 
-        self._store.writable()
+        self._store.has_file()
         return await self._away(lambda job: vacuum(self._store, job, dry_run=dry_run))

@@ -38,6 +38,11 @@ SCHEMAS = (
     "alerting.sql",
 )  # version by version; a file once released is not changed any more
 
+MADE_BY = """
+MERGE INTO meta USING (SELECT 'library_version' AS key, ? AS value) AS made ON meta.key = made.key
+WHEN MATCHED THEN UPDATE SET value = made.value WHEN NOT MATCHED THEN INSERT BY NAME
+"""
+
 
 def known(connection: Connection) -> tuple[int, str]:
     """The version of a store, 0 for one without tables, and the library that made it so."""
@@ -56,16 +61,18 @@ def too_new(path: Path, version: int, library: str) -> StoreError:
     )
 
 
-def create(connection: Connection, reached: Callable[[str], None] | None = None) -> None:
-    """The tables of every version that this file does not have yet, inside the caller's transaction; the first version made the file."""
+def create(connection: Connection, reached: Callable[[str], None] | None = None, *, keyed: bool = True) -> None:
+    """The tables of every version that this file does not have yet, inside the caller's transaction; the first version made the file.
+
+    keyed: whether it may have primary keys, which a DuckLake does not know; no table needs one.
+    """
     version, _ = known(connection)
     for number, name in enumerate(SCHEMAS, 1):
         if number > version:
-            connection.execute(resources.files("kalshi_lab.store").joinpath(name).read_text("utf-8"))
+            sql = resources.files("kalshi_lab.store").joinpath(name).read_text("utf-8")
+            connection.execute(sql if keyed else sql.replace(" PRIMARY KEY", " NOT NULL"))
             if reached is not None:
                 reached(f"version {number}")
     if version < len(SCHEMAS):
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(len(SCHEMAS))])
-        connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('library_version', ?)", [metadata.version("kalshi_lab")]
-        )
+        connection.execute(MADE_BY, [metadata.version("kalshi_lab")])
