@@ -205,11 +205,11 @@ class Bucket:
     def _problem(self, asked: str, code: str, text: str) -> LabError:
         """The service's failure as ours: what happened, to which request, what to do."""
         failed = f"could not {asked}"
+        if any(words in text for words in KEYLESS):
+            return StoreError(f"{failed}: there is no key for {self._service}", hint=KEY)
         for codes, kind, said, hint in PROBLEMS:
             if code in codes:
                 return kind(f"{failed}: {said} ({code})", hint=hint)
-        if "169.254.169.254" in text or "redential" in text:
-            return StoreError(f"{failed}: there is no key for {self._service}", hint=KEY)
         if "HTTP error" in text:
             tries = re.search(r"after (\d+) retries", text)
             again = f", after {int(tries[1]) + 1} attempts" if tries else ""
@@ -229,6 +229,12 @@ class Bucket:
 
 
 KEY = "kl.Lake(..., credentials=kl.S3(key_id=..., secret=...)), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+KEYLESS = (
+    "/latest/api/token",
+    "/latest/meta-data",
+    "no credentials",
+    "No credentials",
+)  # asked of the machine itself, in vain
 REACH = "Check the network and kl.S3(endpoint=...); what was written before is safe"
 PROBLEMS: tuple[tuple[set[str], type[LabError], str, str], ...] = (
     ({"NoSuchBucket"}, UsageError, "there is no such bucket", "Make it first, or check its name, endpoint and region"),

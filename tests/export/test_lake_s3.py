@@ -123,12 +123,15 @@ def test_a_lab_over_a_bucket_thinks_what_one_over_the_store_thinks(
     """DB-9: the same verbs, the same digits; read-only, and nothing is copied to this machine."""
     with kl.Lab("sim", base_url=exchange.url, home=tmp_path / "home") as lab:
         synthetic.fill(Store(lab.store.path), 1_500, 4)
+        lab.sync("events", series="KXHIGHNY", nested=True, progress=False)
+        lab.sync("trades", series="KXHIGHNY", since="1d", progress=False)
         lab.export(lake)
         with kl.Lab("sim", base_url=exchange.url, home=tmp_path / "none", store=lake) as over:
             ticker = synthetic.names(lab, 1)[0]
             asked: list[Callable[[kl.Lab], pl.DataFrame]] = [
                 lambda one: one.calibration(horizon="1h", price="last").table, lambda one: one.bars(every="1d").table,
                 lambda one: one.tape(ticker, exact=True), lambda one: one.longshots().table, lambda one: one.table("results"),
+                lambda one: one.coverage(),
             ]  # fmt: skip
             for ask in asked:
                 local, there = (ask(one).drop("run_id", strict=False) for one in (lab, over))
@@ -458,6 +461,31 @@ def test_odd_places_and_half_a_key_are_refused(odd: Callable[[], object]) -> Non
     """S8: before anything is asked."""
     with pytest.raises(kl.UsageError):
         odd()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_where_no_key_is_known_it_says_so(lake: kl.Lake, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB-9: neither given, nor in the environment, nor known to the machine."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(kl.StoreError, match="there is no key for http"):
+        kl.Lake(lake.path, credentials=kl.S3(endpoint=service.url)).frame()
+
+
+def test_polars_reads_a_bucket_as_it_is(held: Store, lake: kl.Lake, service: Service) -> None:
+    """DB-9: Hive folders, exact decimals, by its own reader of object storage."""
+    write(held, lake, ("trades",))
+    options = {
+        "aws_endpoint_url": service.url, "aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET, "aws_allow_http": "true",
+        "aws_region": "us-east-1",
+    }  # fmt: skip
+    found = pl.scan_parquet(
+        f"{lake.path}/trades/**/*.parquet", storage_options=options, hive_partitioning=True
+    ).collect()
+    assert sorted(found["trade_id"]) == ["t1", "t2", "t3", "t4", "t5"]
+    assert found.schema["yes_price"] == pl.Decimal(9, 6)
+    assert set(found["owner"]) == {"main"}
 
 
 def test_the_key_of_the_environment_serves(
