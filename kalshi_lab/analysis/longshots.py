@@ -149,7 +149,12 @@ class Question:
         """The result of all parts, which follow one another in the order of their clusters' names."""
         before = [0, *accumulate(part.clusters for part in parts)]
         means, lines = (
-            pl.concat([each.with_columns(pl.col("cluster") + first) for each, first in zip(some, before, strict=False)])
+            pl.concat(
+                [
+                    each.with_columns(pl.col("cluster").cast(pl.UInt32) + first)
+                    for each, first in zip(some, before, strict=False)
+                ]
+            )
             for some in ([part.means for part in parts], [part.lines for part in parts])
         )
         found = ratio.of_clusters(means, ["band"], MEANS, self.confidence)

@@ -20,6 +20,7 @@ from kalshi_lab.analysis import volume as volume_of
 from kalshi_lab.analysis.tape import ONE_MARKET, SEEN, chosen, edges, from_compact, from_store, unknown_in_store
 from kalshi_lab.clock import When, between
 from kalshi_lab.kalshi.params import tickers as checked_tickers
+from kalshi_lab.lab.parts import parts_of_events
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
 from kalshi_lab.store.compact import STATE
@@ -126,9 +127,19 @@ class AsyncTape(Verbs):
             compact = f"{from_compact(question.fields, which)} UNION ALL {plain} AND trades.rowid >= {{above}}"
         if engine is not None:
             reduced = await self._reduce(engine, question.sql(plain), which.parameters)
-        else:
+            return await asyncio.to_thread(question.result, reduced)
+        if not cluster:
             reduced = await self.store.look(quickest(question.sql, plain, compact, which.parameters))
-        return await asyncio.to_thread(question.result, reduced)
+            return await asyncio.to_thread(question.result, reduced)
+
+        def in_parts(connection: Connection) -> list[longshots_of.Part]:
+            made = []
+            for part in parts_of_events(connection, which.parameters):
+                kept, copied = part.of(plain), compact and part.of(compact)
+                made.append(question.part(quickest(question.sql, kept, copied, part.parameters)(connection)))
+            return made
+
+        return await asyncio.to_thread(question.whole, await self.store.look(in_parts))
 
     async def size_effects(
         self,
