@@ -164,7 +164,8 @@ class _Attached:
                 self._base = self._made()
             connection = self._base.cursor()
         try:
-            connection.execute("USE store")
+            with _reached():
+                connection.execute("USE store")
             if job is not None:
                 job.holds(connection)
             yield connection
@@ -198,19 +199,14 @@ class _Attached:
         words, data = self._lake.catalogue, self._lake.data
         mode = ", READ_ONLY" if self._config is not None else ""
         name = f"kalshi_lab of {getpass.getuser()}, PID {os.getpid()}"
-        try:
+        with _reached():
             base.execute(f"ATTACH {_text(f'ducklake:postgres:{words}')} AS store (DATA_PATH {_text(f'{data}/')}{mode})")
-            if self._config is None:
-                named = f"{words} application_name='{name}'" if "://" not in words else words
-                base.execute(f"ATTACH {_text(named)} AS turn (TYPE postgres)")
-            else:
-                base.execute(f"SET allowed_directories = [{_text(f'{data}/')}]; SET enable_external_access = false")
-                base.execute("SET lock_configuration = true")
-        except duckdb.Error as error:
-            raise StoreError(
-                f"the catalogue cannot be reached: {short(error)}",
-                hint="Is PostgreSQL running, the database made (createdb kalshi), and the password in ~/.pgpass?",
-            ) from None
+        if self._config is None:
+            named = f"{words} application_name='{name}'" if "://" not in words else words
+            base.execute(f"ATTACH {_text(named)} AS turn (TYPE postgres)")
+        else:
+            base.execute(f"SET allowed_directories = [{_text(f'{data}/')}]; SET enable_external_access = false")
+            base.execute("SET lock_configuration = true")
 
     def close(self) -> None:
         """End it."""
@@ -218,6 +214,18 @@ class _Attached:
             base, self._base = self._base, None
         if base is not None:
             base.close()
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """The error for a catalogue that is not there."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(
+            f"the catalogue cannot be reached: {short(error)}",
+            hint="Is PostgreSQL running, the database made (createdb kalshi), and the password in ~/.pgpass?",
+        ) from None
 
 
 def _load(base: Connection, name: str) -> None:

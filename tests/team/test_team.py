@@ -1,0 +1,195 @@
+"""A store for several people: DuckLake on a real PostgreSQL, several processes, one of them killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+import pytest
+
+import kalshi_lab as kl
+from kalshi_lab.store import Store, team
+from kalshi_lab.store.gate import Job
+from kalshi_lab.store.team import DuckLake, TeamStore
+from kalshi_lab.store.versions import SCHEMAS
+from tests.safety import pages
+from tests.team import postgres
+from tests.team.writer import COMMON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.team
+START = datetime(2026, 11, 22, 14, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+SEED, KILLS, COUNT = 20261124, 10, 40
+
+
+def absent(why: str) -> None:
+    """Skip, or fail where it may not be left out."""
+    if os.environ.get("KALSHI_LAB_TEAM") == "required":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    if postgres.programs() is None:
+        absent("there is no PostgreSQL: apt-get install postgresql")
+    try:
+        team._load(duckdb.connect(":memory:"), "ducklake")
+    except kl.UsageError as error:
+        absent(str(error))
+    with postgres.running() as made:
+        yield made
+
+
+@pytest.fixture
+def lake(server: postgres.Server, tmp_path: Path, request: pytest.FixtureRequest) -> DuckLake:
+    return DuckLake(server.database(f"t{abs(hash(request.node.name))}"), tmp_path / "rows")
+
+
+def store(lake: DuckLake, home: Path, wait: float = 20) -> TeamStore:
+    return TeamStore(lake, home / "kalshi.ducklake", wait=wait)
+
+
+def ask(made: Store, sql: str) -> list[Any]:
+    return asyncio.run(made.read(sql)).rows()
+
+
+def writer(lake: DuckLake, home: Path, name: str) -> subprocess.Popen[str]:
+    home.mkdir(exist_ok=True)
+    words = [lake.catalogue, str(lake.data), str(home), name, str(COUNT)]
+    command = [sys.executable, "-m", "tests.team.writer", *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str], after: float | None) -> tuple[bool, set[int]]:
+    """Whether it was killed, and the pages that it said were kept."""
+    killed = False
+    try:
+        said, _ = process.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        killed = True
+        said, _ = process.communicate()
+    assert killed or process.returncode == 0
+    return killed, {int(line.split()[1]) for line in said.splitlines() if line.endswith(tuple("0123456789"))}
+
+
+@pytest.mark.timeout(600)
+def test_two_write_and_one_is_killed_again_and_again(lake: DuckLake, tmp_path: Path) -> None:
+    """Nothing that was acknowledged is lost, nothing stands twice: rows of one, rows of both, and a number that both change."""
+    mine = store(lake, tmp_path)
+    asyncio.run(mine.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('counted', '0')") and None))
+    chance, kills, said = random.Random(SEED), 0, {"steady": set[int](), "killed": set[int]()}
+    steady = writer(lake, tmp_path / "steady", "steady")
+    for after in [*(chance.uniform(1.5, 4.0) for _ in range(KILLS)), None]:
+        killed, told = ended(writer(lake, tmp_path / "killed", "killed"), after)
+        kills, said["killed"] = kills + killed, said["killed"] | told
+    said["steady"] |= ended(steady, None)[1]
+    print(f"{kills} kills")
+    assert kills >= 3
+    for name, told in said.items():
+        assert [row[0] for row in ask(mine, f"SELECT page FROM ledger WHERE run_id = '{name}' ORDER BY page")] == [
+            *range(1, COUNT + 1)
+        ]
+        assert told <= {*range(1, COUNT + 1)}
+    assert ask(mine, "SELECT value FROM meta WHERE key = 'counted'") == [(str(2 * COUNT),)]
+    wanted = (2 * COUNT * pages.ROWS + COUNT * COMMON,) * 2
+    assert ask(mine, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [wanted]
+
+
+def test_two_labs_share_what_they_keep(lake: DuckLake, tmp_path: Path) -> None:
+    """The verbs of one find what those of the other kept; what both brought stands once, and an alert fires once between them."""
+    world: dict[str, Any] = {"start": START, "clock": "frozen", "markets": 100}
+    with kl.Lab("sim", home=tmp_path / "ann", store=lake, world=world) as ann:
+        assert ann.simulated is not None
+        with kl.Lab("sim", home=tmp_path / "bob", store=lake, base_url=ann.simulated.url) as bob:
+            ann.sync("markets", series="KXHIGHNY", progress=False)
+            assert bob.sync("markets", series="KXHIGHNY", status="settled", progress=False).stored >= 0
+            for one in (ann, bob):
+                one.sync("trades", series="KXHIGHNY", progress=False)
+            once = "SELECT count(*) - count(DISTINCT trade_id), count(*) > 0 FROM trades"
+            assert bob.sql(once).row(0) == (0, True)
+            ticker = str(
+                ann.markets(series="KXHIGHNY").filter(pl.col("yes_bid") > 0, pl.col("yes_ask") < 1)["ticker"][0]
+            )
+            ann.alerts.add(kl.above(ticker, 0.0001))
+            assert bob.alerts.check().height + ann.alerts.check().height == 1
+            assert ann.alerts.history().height == bob.alerts.history().height == 1
+            bob.thesis("shared", tickers=ticker, probability=0.5, because="a test")
+            assert ann.theses()["name"].to_list() == ["shared"]
+            assert ann.calibration(series="KXHIGHNY").brier == bob.calibration(series="KXHIGHNY").brier
+            for wrong in ("SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM postgres_query('x', 'SELECT 1')"):
+                with pytest.raises(kl.UsageError):
+                    bob.sql(wrong)
+            with pytest.raises(kl.UsageError, match="no file of one lab"):
+                ann.store.backup(tmp_path / "copy")
+
+
+def test_who_waits_too_long_is_told_who_holds_it(lake: DuckLake, tmp_path: Path) -> None:
+    """A wait is bounded, and the error names whoever has the turn."""
+    first, second = store(lake, tmp_path), store(lake, tmp_path, wait=0.3)
+    pages.keep(first, 1)
+    pages.keep(second, 2)
+    with first._turn(Job()), pytest.raises(kl.StoreBusy, match=f"held by kalshi_lab of .*, PID {os.getpid()}"):
+        pages.keep(second, 3)
+    pages.keep(second, 3)
+    assert ask(first, "SELECT count(*) FROM trades") == [(3 * pages.ROWS,)]
+
+
+def test_what_fails_leaves_nothing(lake: DuckLake, tmp_path: Path) -> None:
+    """An error in the middle of a transaction undoes all of it, and the next one works."""
+    made = store(lake, tmp_path)
+    pages.keep(made, 1)
+
+    def fails(connection: Any) -> None:
+        connection.execute("DELETE FROM trades")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(made.write(fails))
+    assert ask(made, "SELECT count(*) FROM trades") == [(pages.ROWS,)]
+    pages.keep(made, 2)
+
+
+def test_it_goes_on_when_the_catalogue_is_back(server: postgres.Server, lake: DuckLake, tmp_path: Path) -> None:
+    """While PostgreSQL is away an error of ours says so; once it is back the same store works."""
+    made = store(lake, tmp_path)
+    pages.keep(made, 1)
+    server.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(kl.StoreError):
+                pages.keep(made, 2)
+            with pytest.raises(kl.StoreError):
+                ask(made, "SELECT count(*) FROM trades")
+    finally:
+        server.start()
+    pages.keep(made, 2)
+    assert ask(made, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(2 * pages.ROWS,) * 2]
+
+
+def test_a_later_version_is_refused(lake: DuckLake, tmp_path: Path) -> None:
+    """A store that a later library made is left alone."""
+    made = store(lake, tmp_path)
+    later = f"UPDATE meta SET value = '{len(SCHEMAS) + 1}' WHERE key = 'schema_version'"
+    asyncio.run(made.write(lambda connection: connection.execute(later) and None))
+    with pytest.raises(kl.StoreError, match="was made by"):
+        pages.keep(store(lake, tmp_path), 1)
+
+
+def test_nobody_at_the_address_is_told_with_what_to_do(server: postgres.Server, tmp_path: Path) -> None:
+    """A database that is not there, and no server at all."""
+    for words in (server.words("nothing"), "host=127.0.0.1 port=1 dbname=x user=y"):
+        with pytest.raises(kl.StoreError, match="createdb"):
+            ask(store(DuckLake(words, tmp_path / "rows"), tmp_path), "SELECT 1")
