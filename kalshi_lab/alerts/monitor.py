@@ -186,6 +186,11 @@ class AsyncAlerts:
         """The watch that was started last, None before."""
         return self._watch
 
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """What the sinks of this session are called."""
+        return self._deliveries.names
+
     async def stop(self) -> None:
         """End the watch, and wait a little for what is being told; what is not told by then is told after the next start."""
         if self._watch is not None:

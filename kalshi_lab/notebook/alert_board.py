@@ -6,38 +6,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from kalshi_lab import alerts
 from kalshi_lab.errors import UsageError
-from kalshi_lab.notebook.house import Panel, button, choice, line, row
+from kalshi_lab.notebook.alert_form import AlertForm
+from kalshi_lab.notebook.house import Panel, button, row
 from kalshi_lab.notebook.table import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kalshi_lab.alerts import Condition
+    from collections.abc import Sequence
 
 EVERY: Final = 2.0  # seconds between two looks at the store while somebody looks at the board
-# for each kind: what it is about, what its number is, what its time is; empty where it has none
-FORMS: Final[dict[str, tuple[str, str, str]]] = {
-    "above": ("market or pattern", "dollars", ""),
-    "below": ("market or pattern", "dollars", ""),
-    "crosses": ("market or pattern", "dollars", ""),
-    "moves": ("market or pattern", "dollars", "within"),
-    "spread_above": ("market or pattern", "dollars", ""),
-    "volume_above": ("market or pattern", "contracts", ""),
-    "volume_rate_above": ("market or pattern", "contracts", "per"),
-    "settles": ("market or pattern", "", ""),
-    "market_listed": ("series", "", ""),
-    "arbitrage_appears": ("event", "", ""),
-    "evidence_against": ("thesis", "", ""),
-    "data_stale": ("dataset", "", "after"),
-}
 WAITING: Final = (
     Column("alert_id", "id", width="4em"),
     Column("state", "state", width="5em"),
     Column("condition", "waits for", width="minmax(14em, 2fr)"),
     Column("label", "label", width="minmax(8em, 1fr)"),
     Column("fired", "fired", "number", "4em"),
+    Column("expires_at", "ends (UTC)", width="11em"),
     Column("note", "what is wrong", width="minmax(8em, 1fr)"),
 )
 FIRED: Final = (
@@ -61,32 +45,19 @@ class AlertBoard(Panel):
     def __init__(self, lab: Any) -> None:
         super().__init__(lab, "Alerts")
         self.picked = ""
-        self.kind = choice("Kind", list(FORMS))
-        self.about, self.number, self.time = line("About"), line("Number", width="13em"), line("Time", width="13em")
-        self.name = line("Label", hint="for yourself", width="20em")
-        self.again = choice("Fires", ["once", "again and again"])
+        self.form = AlertForm()
         empty = pl.DataFrame()
         self.waiting = Table(empty, columns=WAITING, on_pick=self._pick, label="Alerts", height=200, alive=True)
         self.fired = Table(empty, columns=FIRED, sort="-time", label="What fired", height=160)
         self.told = Table(empty, columns=TOLD, sort="-time", label="Deliveries", height=120)
-        self.kind.observe(lambda _: self._fit(), "value")
-        self._fit()
-        form = row(
-            self.kind,
-            self.about,
-            self.number,
-            self.time,
-            self.name,
-            self.again,
-            button("Add", self._add, style="primary"),
-        )
         acts = row(
+            button("Add", self._add, style="primary", hint="Keep the alert that the form describes"),
             button("Remove", self._remove, hint="Remove the chosen alert"),
             button("Check now", lambda: self.begin(self.check()), hint="Look at everything once"),
             button("Start watching", lambda: self.begin(self.watch()), hint="Go on in the background"),
             button("Stop watching", lambda: self.begin(self.rest())),
         )
-        self.compose(form, acts, self.waiting, self.fired, self.told)
+        self.compose(self.form, acts, self.waiting, self.fired, self.told)
         self.every(EVERY, self.load)
 
     @property
@@ -102,13 +73,13 @@ class AlertBoard(Panel):
         _replace(self.fired, happened.select(one.name for one in FIRED))
         _replace(self.told, told.select(one.name for one in TOLD))
         self.waiting.foot = self._how()
+        self.form.offer(kept.sinks)
 
-    async def add(self, condition: Condition) -> None:
-        """One more alert; the form is emptied only once it is kept."""
-        alert_id = await self.lab.alerts.add(
-            condition, label=self.name.value.strip(), repeat=self.again.value != "once"
-        )
-        self.about.value = self.number.value = self.time.value = self.name.value = ""
+    async def add(self) -> None:
+        """What the form says; it is emptied only once the alert is kept. Raises UsageError, before anything is kept, for what cannot be."""
+        condition, kept = self.form.condition(), self.lab.alerts
+        alert_id = await kept.add(condition, **self.form.wanted(kept.sinks))
+        self.form.clear()
         await self.load()
         self.say(f"{alert_id} waits for: {condition}")
 
@@ -139,23 +110,8 @@ class AlertBoard(Panel):
         await self.load()
         self.say("nothing is watched any more")
 
-    def condition(self) -> Condition:
-        """What the form says. Raises UsageError, which names the field, for what cannot be."""
-        kind = self.kind.value
-        about, number, time = FORMS[kind]
-        given = [self._filled(self.about, about)]
-        given += [self._filled(self.number, number)] if number else []
-        words = {time: self._filled(self.time, time)} if time else {}
-        made: Callable[..., Condition] = getattr(alerts, kind)
-        return made(*given, **words)
-
     def _add(self) -> None:
-        try:
-            condition = self.condition()
-        except UsageError as error:
-            self.fail(error)
-        else:
-            self.begin(self.add(condition))
+        self.begin(self.add())
 
     def _remove(self) -> None:
         self.begin(self.remove())
@@ -164,23 +120,9 @@ class AlertBoard(Panel):
         self.picked = str(picked["alert_id"])
         self.say(f"{self.picked}: {picked['condition']}")
 
-    def _fit(self) -> None:
-        """Show the fields that the kind has, with what belongs there."""
-        about, number, time = FORMS[self.kind.value]
-        self.about.placeholder = about
-        for box, word in ((self.number, number), (self.time, time)):
-            box.placeholder = {"": "", "dollars": "dollars, like 0.62"}.get(word, "like 1h" if word == time else word)
-            box.layout.display = None if word else "none"
-
     def _how(self) -> str:
         watch = self.lab.alerts.watch
         return "not watched" if watch is None or watch.over else repr(watch.status).strip("<>")
-
-    @staticmethod
-    def _filled(box: Any, what: str) -> str:
-        if not box.value.strip():
-            raise UsageError(f"{box.description}: give the {what}")
-        return str(box.value).strip()
 
 
 def _replace(table: Table, rows: pl.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 import kalshi_lab as kl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START = datetime(2026, 11, 22, 14, tzinfo=UTC)
 
@@ -27,3 +28,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
 def tickers(lab: Any) -> list[str]:
     """Markets with a real quote."""
     return lab.markets(status="open").filter(pl.col("yes_bid").is_between(0.2, 0.7))["ticker"].to_list()
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,18 +10,10 @@ import pytest
 
 import kalshi_lab as kl
 from kalshi_lab.notebook import explorer
+from tests.notebook.conftest import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait for what another thread does."""
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def test_words_and_numbers_filter_and_a_wrong_number_is_said(lab: Any) -> None:
