@@ -8,6 +8,8 @@ one row when it is read, by its key, as it was seen last.
 from __future__ import annotations
 
 import re
+import secrets
+import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -193,7 +195,9 @@ class _Views:
 
     def _made(self, found: Mapping[str, tuple[str, ...]]) -> Connection:
         config = {name: value for name, value in self.config.items() if name != "enable_external_access"}
-        base = duckdb.connect(":memory:", config=config)
+        # what does not fit into memory goes where the system has such files, not to where the session was started
+        spill = Path(tempfile.gettempdir(), f"kalshi_lab-{secrets.token_hex(8)}")
+        base = duckdb.connect(":memory:", config={**config, "temp_directory": str(spill)})
         base.execute("SET GLOBAL TimeZone = 'UTC'")
         create(base)
         self.lake.place.open_to(base)

@@ -113,3 +113,29 @@ def test_a_partition_is_one_file_and_what_a_killed_export_left_is_swept_away(
         "date=2026-11-01": ["part.parquet"], "date=2026-11-02": ["part.parquet"],
     }  # fmt: skip
     assert pl.read_parquet(folders[0].parent / "date=2026-11-02/part.parquet").height == 3
+
+
+def test_what_does_not_fit_into_memory_goes_where_temporary_files_go(
+    tmp_path: Path, lakes: tuple[kl.Lake, kl.Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DB-9 growth: not into the folder where the session was started, nor into the lake."""
+    ny, _ = lakes
+    collector(tmp_path, ny, asked=(1, 20), read=[(1, 10)], seen=19, trades=["t1"])
+    here, spilled = tmp_path / "here", tmp_path / "temporary"
+    for folder in (here, spilled):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("tempfile.tempdir", str(spilled))
+    store = LakeStore(ny, sql_memory=120_000_000)
+    seen: list[int] = []
+
+    def work(connection: Any) -> int:
+        connection.execute(
+            "CREATE TEMP TABLE large AS SELECT hash(i) AS a, hash(i + 1) AS b, hash(i + 2) AS c FROM range(8000000) t(i)"
+        )
+        seen.append(sum(one.stat().st_size for one in spilled.rglob("*")))
+        return int(connection.execute("SELECT count(*) FROM large").fetchall()[0][0])
+
+    assert asyncio.run(store.look(work)) == 8_000_000
+    assert seen[0] > 1_000_000
+    assert list(here.iterdir()) == []
