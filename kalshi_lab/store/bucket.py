@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from kalshi_lab.errors import LabError, StoreError, UsageError
@@ -20,12 +22,13 @@ from kalshi_lab.store.lease import Lease
 from kalshi_lab.store.places import FILE, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from kalshi_lab.store.connection import Connection
 
 T = TypeVar("T")
+_Key = tuple[str, Version, int, int]
 CONTENDED = "ConditionalRequestConflict"  # two wrote at the same moment
 SCHEME, BEGUN = "s3://", ".part"
 EXTRA = 'pip install "kalshi_lab[s3]"'
@@ -33,10 +36,11 @@ EXTRA = 'pip install "kalshi_lab[s3]"'
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=30)}
 CLIENT = {"connect_timeout": "5s", "timeout": "60s"}
 AT_ONCE, PIECE = 16 * 1024 * 1024, 8 * 1024 * 1024  # bytes: what is larger is uploaded in pieces
-SMALL, KEPT = (
-    128 * 1024,
-    512,
-)  # bytes of a stretch, and how many of them, that are not asked for twice: above all ends of files
+SMALL, KEPT = 128 * 1024, 128 * 1024 * 1024  # bytes of a stretch, and of all of them, that are not asked for twice
+END, WIDE = (
+    16 * 1024,
+    16,
+)  # bytes at the end of a file that DuckDB reads first, and how many files are asked for them at once
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CODE, _STATUS = re.compile(r"<Code>(\w{1,60})</Code>"), re.compile(r"status code: (\d{3})")
 
@@ -46,6 +50,30 @@ class State(NamedTuple):
 
     version: Version
     modified: datetime
+
+
+class _Kept:
+    """Small stretches that were read, the latest of them; a version never changes, so they are never wrong."""
+
+    def __init__(self) -> None:
+        self._held, self._bytes, self._turn = OrderedDict[_Key, bytes](), 0, threading.Lock()
+
+    def find(self, key: _Key) -> bytes | None:
+        """What was read of a version."""
+        with self._turn:
+            if key in self._held:
+                self._held.move_to_end(key)
+            return self._held.get(key)
+
+    def keep(self, key: _Key, data: bytes) -> None:
+        """Keep it, and let go of what nobody asked for longest."""
+        with self._turn:
+            if len(data) > SMALL or key in self._held:
+                return
+            self._held[key] = data
+            self._bytes += len(data)
+            while self._bytes > KEPT:
+                self._bytes -= len(self._held.popitem(last=False)[1])
 
 
 class Bucket:
@@ -68,7 +96,7 @@ class Bucket:
         self._store = self._opened(store)
         self._leases = dict[str, Lease]()
         self._kept_apart = False
-        self._kept = lru_cache(KEPT)(self._asked)
+        self._kept = _Kept()
 
     def _opened(self, kinds: Any) -> Any:
         access = self._access
@@ -109,9 +137,24 @@ class Bucket:
 
     def stretch(self, name: str, version: Version, start: int, end: int) -> bytes:
         """Some bytes of one version of an object; small ones are kept. Raises StoreError where there is another version by now."""
-        if version.size <= SMALL:
-            return self._kept(name, version, 0, version.size)[start:end]
-        return (self._kept if end - start <= SMALL else self._asked)(name, version, start, end)
+        if 0 < version.size <= SMALL and (start, end) != (0, version.size):
+            return self.stretch(name, version, 0, version.size)[start:end]
+        key = (name, version, start, end)
+        found = self._kept.find(key)
+        if found is None:
+            found = self._asked(*key)
+            self._kept.keep(key, found)
+        return found
+
+    def warm(self, parts: Sequence[tuple[str, Version]]) -> None:
+        """Ask for the ends of many files at once: DuckDB needs them all, and waits for one after another."""
+        with ThreadPoolExecutor(WIDE) as several:
+            made = [several.submit(self.stretch, *one, max(one[1].size - END, 0), one[1].size) for one in parts]
+            try:
+                for each in made:
+                    each.result()
+            finally:
+                several.shutdown(cancel_futures=True)
 
     def _asked(self, name: str, version: Version, start: int, end: int) -> bytes:
         options = {"range": (start, end), "if_match": version.mark}

@@ -38,7 +38,9 @@ class Ranged(AbstractFileSystem):  # type: ignore[misc] # fsspec has no types
         name = path.removeprefix(SCHEME)
         if "*" in name:
             there = sorted(self._bucket.parts(name.partition("*")[0].rpartition("/")[0]).items())
-            return [_path(each, version) for each, version in there if PurePosixPath(each).match(name)]
+            meant = [(each, version) for each, version in there if PurePosixPath(each).match(name)]
+            self._bucket.warm(meant)
+            return [_path(*one) for one in meant]
         state = self._bucket.state(name)
         return [] if state is None else [_path(name, state.version)]
 

@@ -22,6 +22,7 @@ from polars.testing import assert_frame_equal
 import kalshi_lab as kl
 from kalshi_lab.store import Store, bucket, lake_export, lease, ranged
 from kalshi_lab.store.lake import LakeStore
+from kalshi_lab.store.places import Version
 from tests.export import synthetic
 from tests.export.samples import DAY, add, put
 from tests.export.service import KEY_ID, SECRET, Service
@@ -212,6 +213,29 @@ def test_a_version_that_is_gone_is_not_read(lake: kl.Lake, monkeypatch: pytest.M
     place.put(name, b"other, of ten or more")
     with pytest.raises(kl.StoreError, match="replaced meanwhile"):
         place.stretch(name, version, 7, 10)
+
+
+def test_what_was_read_of_a_version_is_not_asked_for_twice(
+    store: Store, lake: kl.Lake, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DB-9: a second question lists and reads nothing; what changed is read; what is kept has a bound."""
+    write(store, lake, ("trades",))
+    sql, reader = "SELECT count(*), sum(count) FROM trades", LakeStore(again(lake))
+    first = asyncio.run(reader.read(sql))
+    service.asked.clear()
+    assert asyncio.run(reader.read(sql)).equals(first)
+    assert service.count("GET", ".parquet") == 0
+    add(store, SIXTH)
+    write(store, lake, ("trades",))
+    service.asked.clear()
+    assert asyncio.run(reader.read(sql)).item(0, 0) == 6
+    assert service.count("GET", ".parquet") == 1
+    kept, version = bucket._Kept(), Version(9, "x")
+    monkeypatch.setattr(bucket, "KEPT", 20)
+    for name in "abc":
+        kept.keep((name, version, 0, 9), b"123456789")
+        assert kept.find(("a", version, 0, 9)) == b"123456789"  # asked for, so not the oldest
+    assert [kept.find((name, version, 0, 9)) is None for name in "abc"] == [False, True, False]
 
 
 def test_threads_that_share_a_file_read_each_its_own_stretch(lake: kl.Lake) -> None:
