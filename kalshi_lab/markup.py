@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
 _STYLE = (
@@ -21,6 +22,7 @@ _STYLE = (
 
 
 LONGEST = 20_000  # characters of one text from outside that are shown
+FLAT = 0.02  # dollars that a trend spans at least, so that a tick does not look like a fall
 
 
 class Html(str):
@@ -93,6 +95,49 @@ def _bar(size: Decimal, most: Decimal | int, towards: str, colour: str) -> Html:
     aligned = "right" if towards == "left" else "left"
     fill = f"background:linear-gradient(to {towards},rgba({colour},.3) {share}%,transparent {share}%)"
     return tag("div", size, style=f"min-width:9em;padding:0 4px;text-align:{aligned};{fill}")
+
+
+def trend(points: Sequence[tuple[datetime, float | None]], label: str) -> Html:
+    """A price in dollars over time as a small picture in the colours of the page; what is not known is a gap.
+
+    points: times, which only grow, and prices. label: what it shows, for those who cannot see it.
+    """
+    known = [price for _, price in points if price is not None]
+    if not known:
+        return tag("div", "no real quote in this time")
+    low, high = min(known), max(known)
+    low, high = (low, high) if high - low >= FLAT else ((low + high - FLAT) / 2, (low + high + FLAT) / 2)
+    first, last = points[0][0], points[-1][0]
+    length = max((last - first).total_seconds(), 1.0)
+    runs: list[list[str]] = [[]]
+    for time, price in points:
+        if price is None:
+            runs.append([])
+        else:
+            across, down = 52 + 380 * (time - first).total_seconds() / length, 128 - 116 * (price - low) / (high - low)
+            runs[-1].append(f"{across:.1f},{down:.1f}")
+    words = {"fill": "currentColor", "font_size": "11", "opacity": "0.8"}
+    grid = [tag("path", d=f"M52 {y}H432", stroke="currentColor", opacity="0.2") for y in (12, 70, 128)]
+    levels = zip((16, 74, 132), (high, (low + high) / 2, low), strict=True)
+    scale = [tag("text", f"{price:.3f}", x="46", y=str(y), text_anchor="end", **words) for y, price in levels]
+    ends = [
+        tag("text", f"{time:%b %d %H:%M}", x=x, y="148", text_anchor=anchor, **words)
+        for time, x, anchor in ((first, "52", "start"), (last, "432", "end"))
+    ]
+    style = (
+        "fill:none;stroke:var(--jp-brand-color1,#1976d2);stroke-width:1.6;stroke-linecap:round;stroke-linejoin:round"
+    )
+    lines = [tag("polyline", points=" ".join([*run, run[-1]]), style=style) for run in runs if run]
+    return tag(
+        "svg", *grid, *scale, *ends, *lines, viewBox="0 0 440 154", width="440", role="img", style="max-width:100%",
+        aria_label=f"{label}, from {known[0]:.4g} to {known[-1]:.4g}, lowest {min(known):.4g}, highest {max(known):.4g}",
+    )  # fmt: skip
+
+
+def side_by_side(*parts: object) -> Html:
+    """Parts next to each other, in a new line where there is no room."""
+    shown = [tag("div", part, style="flex:0 1 auto;min-width:0") for part in parts]
+    return tag("div", *shown, style="display:flex;flex-flow:row wrap;gap:8px 32px;align-items:flex-start")
 
 
 def png(image: bytes, alt: str) -> Html:

@@ -47,9 +47,11 @@ class AlertBoard(Panel):
         self.picked = ""
         self.form = AlertForm()
         empty = pl.DataFrame()
-        self.waiting = Table(empty, columns=WAITING, on_pick=self._pick, label="Alerts", height=200, alive=True)
-        self.fired = Table(empty, columns=FIRED, sort="-time", label="What fired", height=160)
-        self.told = Table(empty, columns=TOLD, sort="-time", label="Deliveries", height=120)
+        self.waiting = Table(
+            empty, columns=WAITING, on_pick=self._pick, label="Alerts", caption=True, height=200, alive=True
+        )
+        self.fired = Table(empty, columns=FIRED, sort="-time", label="What fired", caption=True, height=160)
+        self.told = Table(empty, columns=TOLD, sort="-time", label="Deliveries", caption=True, height=120)
         acts = row(
             button("Add", self._add, style="primary", hint="Keep the alert that the form describes"),
             button("Remove", self._remove, hint="Remove the chosen alert"),

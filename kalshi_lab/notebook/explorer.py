@@ -43,18 +43,31 @@ class Explorer(Panel):
         self._wanted: set[str] = set()
         self.picked = ""
         self.search = line("Search", hint="words of the title or ticker", width="26em")
-        self.series = choice("Series", [ALL])
-        self.volume = line("Min. volume", hint="contracts", width="15em")
+        self.category, self.series = choice("Category", [ALL], width="20em"), choice("Series", [ALL], width="20em")
+        self.low, self.high = (line(f"{word} price", hint="dollars", width="15em") for word in ("Min.", "Max."))
         self.spread = line("Max. spread", hint="dollars", width="15em")
+        self.volume = line("Min. volume", hint="contracts", width="15em")
+        self.quoted = widgets.Checkbox(description="quoted on both sides", indent=False, layout={"width": "12em"})
+        self._categories: dict[str, str] = {}
         self.table = Table(
             self._frame, columns=COLUMNS, sort="-volume", on_pick=self._pick, on_sight=self._sight, label="Markets", alive=True
         )  # fmt: skip
         self.detail = widgets.HTML()
-        for one in (self.search, self.series, self.volume, self.spread):
+        for one in (
+            self.search,
+            self.category,
+            self.series,
+            self.low,
+            self.high,
+            self.spread,
+            self.volume,
+            self.quoted,
+        ):
             one.observe(lambda _: self.filter(), "value")
         refresh = button("Refresh", lambda: self.begin(self.load()), hint="Ask the exchange for the markets again")
-        filters = row(self.search, self.series, self.volume, self.spread, refresh)
-        self.compose(filters, self.table, self.detail)
+        words = row(self.search, self.category, self.series, refresh)
+        numbers = row(self.low, self.high, self.spread, self.volume, self.quoted)
+        self.compose(words, numbers, self.table, self.detail)
 
     @property
     def tables(self) -> Sequence[Table]:
@@ -65,20 +78,38 @@ class Explorer(Panel):
         """The markets as they are now."""
         found = await self.lab.markets(**self._asked)
         self._frame = _shown(found, self._past)
-        known = sorted(set(self._frame["series"].to_list()))
-        before = self.series.value
-        self.series.options = [ALL, *known]
-        self.series.value = before if before in known else ALL
+        known = self._frame["series"].unique().sort().to_list()
+        _offer(self.series, known)
         self.filter()
-        self.say(f"{found.height:,} markets")
+        all_asked = found.height == self._asked["limit"]
+        self.say(f"These are the first {found.height:,}: there may be more; limit= says how many" if all_asked else "")
+        if len(known) > 1 and not self._categories:
+            self.begin(self._learn())
+
+    async def _learn(self) -> None:
+        """Which category each series is of, asked once: the markets do not say it."""
+        found = await self.lab.kalshi.series.list().frame()
+        self._categories = dict(found.select("ticker", "category").drop_nulls().rows())
+        mine = {self._categories.get(one) for one in self._frame["series"].unique().to_list()}
+        _offer(self.category, sorted(filter(None, mine)))
 
     def filter(self) -> None:
         """Show those that pass; a filter that cannot be read is said and left out."""
         keep = [pl.col("text").str.contains(word, literal=True) for word in self.search.value.lower().split()]
+        keep += [pl.col("spread").is_not_null()] if self.quoted.value else []
         if self.series.value != ALL:
             keep.append(pl.col("series") == self.series.value)
-        wrong = []
-        for box, test in ((self.volume, pl.col("volume").ge), (self.spread, pl.col("spread").le)):
+        if self.category.value != ALL:
+            mine = [series for series, category in self._categories.items() if category == self.category.value]
+            keep.append(pl.col("series").is_in(mine))
+        middle, wrong = pl.col("middle"), []
+        tests = {
+            self.low: middle.ge,
+            self.high: middle.le,
+            self.spread: pl.col("spread").le,
+            self.volume: pl.col("volume").ge,
+        }
+        for box, test in tests.items():
             try:
                 keep += [test(float(box.value))] if box.value.strip() else []
             except ValueError:
@@ -113,14 +144,26 @@ class Explorer(Panel):
         self.detail.value = markup.tag("div", f"Asking for {ticker} \u2026", role="status")
         try:
             market, book = await self.lab.market(ticker), await self.lab.orderbook(ticker)
+            past = await self.lab.candlesticks(ticker, "1h", since=PAST)
         except LabError:
             self.detail.value = ""
             raise
         if self.picked == ticker:
+            line = past.select("end_time", mids("yes_bid_close", "yes_ask_close")).rows()
+            picture = markup.card(
+                "Middle of the quote, last 7 days, dollars", {}, markup.trend(line, f"{ticker}, 7 days")
+            )
             ladder = markup.ladder(book.yes_bids[:8], book.asks[:8])
-            shown = markup.tag("section", markup.Html(market._repr_html_()), ladder, aria_label=ticker)
-            self.detail.value = shown
+            parts = markup.side_by_side(markup.Html(market._repr_html_()), markup.tag("div", picture, ladder))
+            self.detail.value = markup.tag("section", parts, aria_label=ticker)
             self.trouble.value = ""
+
+
+def _offer(box: Any, known: list[str]) -> None:
+    """Offer these, and keep what was chosen where it is still one of them."""
+    before = box.value
+    box.options = [ALL, *known]
+    box.value = before if before in known else ALL
 
 
 def _shown(found: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFrame:
@@ -138,6 +181,7 @@ def _shown(found: pl.DataFrame, past: dict[str, list[float]]) -> pl.DataFrame:
         pl.when(pl.col("yes_ask") < 1).then("yes_ask"),
         "volume",
         pl.when(priced()).then((pl.col("yes_ask") - pl.col("yes_bid")).round(6)).alias("spread"),
+        mids().round(6).alias("middle"),
         "close_time",
         pl.concat_str(words, separator=" ").str.to_lowercase().alias("text"),
         words[3].str.split("-").list.first().fill_null("").alias("series"),

@@ -63,7 +63,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def say(self, text: str) -> None:
         """Show how it went; what was wrong before is over."""
         self.trouble.value = ""
-        self.word.value = markup.tag("div", text, role="status")
+        self.word.value = markup.tag("div", text, role="status") if text else ""
 
     async def load(self) -> None:
         """The first look, and each that is asked for."""
@@ -106,10 +106,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def still(self) -> markup.Html:
         """What a saved notebook shows of it."""
         note = "As it was when the cell ran; run the cell for a live panel."
-        parts = (table.still() for table in self.tables)
-        return markup.tag(
-            "div", markup.card(self.title, {}), markup.Html(self.trouble.value), *parts, markup.tag("div", note)
-        )
+        tables = (table.still() for table in self.tables)
+        notes = (markup.Html(one.value) for one in self.children[1:] if isinstance(one, widgets.HTML))
+        return markup.tag("div", markup.card(self.title, {}), *notes, *tables, markup.tag("div", note))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown: dict[str, Any] = dict(super()._repr_mimebundle_(**options))

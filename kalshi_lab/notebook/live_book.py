@@ -53,7 +53,9 @@ class LiveBook(Panel):
         self.ladder = Table(
             pl.DataFrame(schema=LADDER_ROWS), columns=LADDER, label=f"Order book of {ticker}", height=26 * 2 * LEVELS, alive=True
         )  # fmt: skip
-        self.tape = Table(pl.DataFrame(schema=TAPE_ROWS), columns=TAPE, label=f"Trades of {ticker}", height=26 * 6)
+        self.tape = Table(
+            pl.DataFrame(schema=TAPE_ROWS), columns=TAPE, label=f"Trades of {ticker}", caption=True, height=26 * 6
+        )
         again = button("Connect again", lambda: self.begin(self.load()), hint="End the stream, and open another")
         self.compose(row(again), self.ladder, self.tape)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EVERY: Final = 3.0  # seconds between two looks while somebody looks at the panel
+TOO_MANY: Final = 429
 ERRORS: Final = 50  # attempts that failed, of the newest
 TABLES: Final = (
     Column("table", "table", width="minmax(10em, 1fr)"),
@@ -38,6 +39,16 @@ ASKED: Final = (
     Column("latency_p95", "p95 s", "number", "5em"),
     Column("breaker", "circuit", width="6em"),
 )
+LIMITS: Final = (
+    Column("host", "host", width="minmax(8em, 1fr)"),
+    Column("rate", "read / s", "number", "6em"),
+    Column("tokens", "left", "number", "6em"),
+    Column("write_rate", "write / s", "number", "6em"),
+    Column("write_tokens", "left", "number", "6em"),
+    Column("retry_tokens", "retries left", "number", "7em"),
+    Column("open_requests", "under way", "number", "6em"),
+    Column("breaker", "circuit", width="6em"),
+)
 FAILED: Final = (
     Column("at", "time (UTC)", width="11em"),
     Column("request_id", "request", width="10em"),
@@ -48,24 +59,27 @@ FAILED: Final = (
 
 
 class Status(Panel):
-    """How the lab is: facts in words, and four tables; it looks again by itself."""
+    """How the lab is: facts in words, and five tables; it looks again by itself."""
 
     def __init__(self, lab: Any) -> None:
         super().__init__(lab, "Status")
         self.facts = widgets.HTML()
         empty = pl.DataFrame()
-        self.errors = Table(empty, columns=FAILED, sort="-at", label="Attempts that failed", height=130, alive=True)
-        self.asked = Table(empty, columns=ASKED, sort="-attempts", label="What was asked", height=160)
-        self.held = Table(empty, columns=HELD, label="What is held", height=160)
-        self.store = Table(empty, columns=TABLES, sort="-rows", label="Tables of the store", height=160)
+        self.errors = Table(
+            empty, columns=FAILED, sort="-at", label="Attempts that failed", caption=True, height=130, alive=True
+        )
+        self.limits = Table(empty, columns=LIMITS, label="Rate limits", caption=True, height=80)
+        self.asked = Table(empty, columns=ASKED, sort="-attempts", label="What was asked", caption=True, height=160)
+        self.held = Table(empty, columns=HELD, label="What is held", caption=True, height=160)
+        self.store = Table(empty, columns=TABLES, sort="-rows", label="Tables of the store", caption=True, height=160)
         again = button("Refresh", lambda: self.begin(self.load()), hint="Look again now")
-        self.compose(row(again), self.facts, self.errors, self.asked, self.held, self.store)
+        self.compose(row(again), self.facts, *self.tables)
         self.every(EVERY, self.load)
 
     @property
     def tables(self) -> Sequence[Table]:
-        """Failures, requests, coverage, tables."""
-        return (self.errors, self.asked, self.held, self.store)
+        """Failures, limits, requests, coverage, tables."""
+        return (self.errors, self.limits, self.asked, self.held, self.store)
 
     async def load(self) -> None:
         """Everything as it is now."""
@@ -77,6 +91,12 @@ class Status(Panel):
             FAILED,
             failed,
             f"{failed.height:,} of the newest attempts failed" if failed.height else "no attempt failed",
+        )
+        _fill(
+            self.limits,
+            LIMITS,
+            (await lab.stats("host")).with_columns(pl.col("tokens", "write_tokens").floor()),
+            _waits(attempts),
         )
         asked = await lab.stats()
         _fill(self.asked, ASKED, asked, f"{int(asked['attempts'].sum()):,} attempts in this session")
@@ -109,6 +129,14 @@ def _fill(table: Table, columns: Sequence[Column], found: pl.DataFrame, foot: st
     if not rows.equals(table.rows):
         table.rows = rows
     table.foot = foot
+
+
+def _waits(attempts: pl.DataFrame) -> str:
+    """How the budget was felt: in tokens a second, of which most requests cost 10."""
+    refused = attempts.filter(pl.col("status") == TOO_MANY).height
+    longest = attempts["queued"].max()
+    waited = "nothing was asked yet" if longest is None else f"the longest wait for a turn was {longest:,.3f} s"
+    return f"tokens of the exchange's budget, mostly 10 for a request; {waited}; {refused:,} answers said: too many requests"
 
 
 def _bare(one: object) -> str:

@@ -47,6 +47,7 @@ function render({ model, el }) {
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // arrows and enter are ours while the focus is in here
   const gone = make("div", "kl-gone");
   gone.setAttribute("role", "alert");
+  const caption = make("div", "kl-caption");
   const grid = make("div", "kl-grid");
   const head = make("div", "kl-head");
   const body = make("div", "kl-body");
@@ -60,7 +61,7 @@ function render({ model, el }) {
   body.setAttribute("role", "rowgroup");
   body.append(spacer);
   grid.append(head, body);
-  el.append(gone, grid, foot);
+  el.append(gone, caption, grid, foot);
 
   let active = -1, asked = "", waiting = null, answered = Date.now(), number = 0;
 
@@ -115,6 +116,7 @@ function render({ model, el }) {
     body.style.height = `${height()}px`;
     spacer.style.height = `${total * ROW}px`;
     foot.textContent = model.get("foot");
+    caption.textContent = model.get("caption") ? model.get("label") : "";
     if (active >= total) active = total - 1;
     const [first, last] = visible(), rows = [];
     let missing = false;

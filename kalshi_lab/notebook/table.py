@@ -41,8 +41,8 @@ class Table(anywidget.AnyWidget):
 
     columns: which, and how (None: all). sort: the column it is sorted by at first, descending where it begins with "-". on_pick:
     called with the row, as a mapping, that was clicked or chosen with Enter. `rows` is the frame, and may be replaced at any time.
-    label: what a screen reader calls it. alive: whether it says by itself when the kernel no longer answers. on_sight: called with
-    the rows that are being sent, to fill in what is not known of them yet.
+    label: what a screen reader calls it; caption: whether it stands above the table too. alive: whether it says by itself when the
+    kernel no longer answers. on_sight: called with the rows that are being sent, to fill in what is not known of them yet.
     """
 
     _esm: ClassVar[str] = resources.files(__package__).joinpath("table.js").read_text("utf-8")
@@ -55,6 +55,7 @@ class Table(anywidget.AnyWidget):
     keep = traitlets.Bool(default_value=False).tag(sync=True)
     foot = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
+    caption = traitlets.Bool(default_value=False).tag(sync=True)
     height = traitlets.Int(320).tag(sync=True)
     alive = traitlets.Bool(default_value=False).tag(sync=True)
 
@@ -67,6 +68,7 @@ class Table(anywidget.AnyWidget):
         on_pick: Callable[[dict[str, Any]], object] | None = None,
         on_sight: Callable[[pl.DataFrame], object] | None = None,
         label: str = "Table",
+        caption: bool = False,
         height: int = 320,
         alive: bool = False,
     ) -> None:
@@ -74,7 +76,9 @@ class Table(anywidget.AnyWidget):
         self._frame, self._sorted = frame, frame
         self._on_pick, self._on_sight = on_pick, on_sight
         self.pings = 0
-        super().__init__(columns=[asdict(one) for one in self._chosen], label=label, height=height, alive=alive)
+        super().__init__(
+            columns=[asdict(one) for one in self._chosen], label=label, caption=caption, height=height, alive=alive
+        )
         self.sort = [sort.removeprefix("-"), sort.startswith("-")]
         self.on_msg(self._heard)
         self.rows = frame
@@ -155,7 +159,8 @@ class Table(anywidget.AnyWidget):
         rows = [[_plain(row.get(one.name)) for one in shown] for row in self._sorted.head(STILL).iter_rows(named=True)]
         more = f"and {self.total - STILL:,} rows more" if self.total > STILL else ""
         foot = "; ".join(part for part in (more, self.foot) if part)
-        return markup.tag("div", markup.table([one.label for one in shown], rows), markup.tag("div", foot))
+        name = [markup.tag("div", self.label, style="font-weight:600;margin-top:.6em")] if self.caption else []
+        return markup.tag("div", *name, markup.table([one.label for one in shown], rows), markup.tag("div", foot))
 
 
 def _kind(dtype: pl.DataType) -> Kind:

@@ -82,9 +82,9 @@ class ThesisEditor(Panel):
         self._beside = {one.description: widgets.HTML() for one in (*self._fields.values(), *self._found)}
         self._base, self._writing = self._typed(), asyncio.Lock()
         empty = pl.DataFrame()
-        self.worth = Table(empty, columns=MARKETS, label="Markets and edge", height=120, alive=True)
-        self.found = Table(empty, columns=EVIDENCE, label="Evidence", height=140)
-        self.past = Table(empty, columns=PAST, sort="-version", label="Versions", height=140)
+        self.worth = Table(empty, columns=MARKETS, label="Markets and edge", caption=True, height=120, alive=True)
+        self.found = Table(empty, columns=EVIDENCE, label="Evidence", caption=True, height=140)
+        self.past = Table(empty, columns=PAST, sort="-version", label="Versions", caption=True, height=140)
         save = button(
             "Save", lambda: self.begin(self._alone(self.save)), hint="Keep this as the next version", style="primary"
         )

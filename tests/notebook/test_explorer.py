@@ -32,6 +32,29 @@ def test_words_and_numbers_filter_and_a_wrong_number_is_said(lab: Any) -> None:
     assert explorer.table.rows["series"].unique().to_list() == [one["series"]]
 
 
+def test_prices_categories_and_real_quotes_filter(lab: Any) -> None:
+    """Each filter leaves out what it should, by the frame that the exchange gave; the number of markets stands once."""
+    panel = lab.panels.explorer()
+    until(lambda: len(panel.category.options) > 1)
+    whole, rows = panel._frame, lambda: panel.table.rows
+    panel.low.value, panel.high.value = "0.3", "0.6"
+    assert rows().height == whole.filter(pl.col("middle").is_between(0.3, 0.6)).height > 0
+    panel.low.value = panel.high.value = ""
+    panel.quoted.value = True
+    assert rows().height == whole.drop_nulls(["yes_bid", "yes_ask"]).height
+    panel.quoted.value = False
+    panel.category.value = "Sports"
+    wanted = lab.series(category="Sports")["ticker"].to_list()
+    assert rows()["series"].unique().sort().to_list() == sorted(set(wanted) & set(whole["series"].to_list()))
+    assert 0 < rows().height < whole.height
+    shown = panel._repr_mimebundle_()["text/html"]
+    assert shown.count("markets</div>") == 1
+
+
+def test_a_cut_listing_says_that_there_may_be_more(lab: Any) -> None:
+    assert "the first 7" in lab.panels.explorer(limit=7).word.value
+
+
 def test_markets_in_sight_get_their_past_in_one_request(lab: Any) -> None:
     lab.panels.stop()
     asked = lab.stats("attempt").height
@@ -48,6 +71,9 @@ def test_a_pick_shows_the_market_and_its_book(lab: Any) -> None:
     explorer.table._heard(None, {"do": "pick", "row": 0, "version": explorer.table.version}, None)
     until(lambda: "YES price" in explorer.detail.value)
     assert ticker in explorer.detail.value
+    assert 'aria-label="' + ticker + ", 7 days" in explorer.detail.value
+    assert "<polyline" in explorer.detail.value
+    assert "<polyline" in explorer._repr_mimebundle_()["text/html"]
 
 
 def test_an_error_is_shown_with_its_request_and_a_refresh_mends_it(lab: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
 from kalshi_lab.errors import NotFound
@@ -38,3 +39,22 @@ def test_a_collector_is_shown_while_it_runs(lab: Any) -> None:
         assert status.background()["collector"] != "none in this session"
     finally:
         collector.stop()
+
+
+def test_the_budget_of_each_host_is_shown_with_what_is_left_and_how_long_requests_waited(lab: Any) -> None:
+    lab.markets(limit=5)
+    status = lab.panels.status()
+    hosts = lab.stats("host")
+    assert status.limits.rows["rate"].to_list() == hosts["rate"].to_list()
+    assert status.limits.rows["tokens"].le(pl.Series(hosts["rate"]) * 10).all()
+    assert f"{lab.stats('attempt')['queued'].max():,.3f} s" in status.limits.foot
+    assert "Rate limits" in status._repr_mimebundle_()["text/html"]
+
+
+def test_answers_that_asked_for_patience_are_counted(lab: Any) -> None:
+    lab.simulated.faults("/markets", kind="status", status=429, times=1)
+    try:
+        lab.markets(limit=3)
+    finally:
+        lab.simulated.faults()
+    assert "; 1 answers said: too many requests" in lab.panels.status().limits.foot
