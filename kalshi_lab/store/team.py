@@ -12,6 +12,7 @@ import importlib.util
 import os
 import re
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from kalshi_lab.store import files
 from kalshi_lab.store.connection import READ, in_transaction, short, told
 from kalshi_lab.store.gate import WRITING, Job
 from kalshi_lab.store.line import WRITER, Patience
+from kalshi_lab.store.prune import Vacuumed
 from kalshi_lab.store.store import Store, make_folder
 from kalshi_lab.store.versions import SCHEMAS, create, known, too_new
 
@@ -43,6 +45,11 @@ SELECT * FROM postgres_query('turn', 'SELECT activity.application_name FROM pg_l
 JOIN pg_stat_activity AS activity USING (pid)
 WHERE locks.locktype = ''advisory'' AND (locks.classid::bigint << 32) | locks.objid::bigint = {LOCK} AND locks.granted')
 """
+NEEDED = "SELECT coalesce(sum(file_size_bytes), 0) + coalesce(sum(delete_file_size_bytes), 0) FROM ducklake_table_info('store')"
+OLD = "older_than => now() - INTERVAL 1 DAY"  # a question that began before that is over
+MERGE = "CHECKPOINT store"
+EXPIRE = f"SELECT count(*) FROM ducklake_expire_snapshots('store', {OLD})"
+CLEAN = f"SELECT count(*) FROM ducklake_cleanup_old_files('store', {OLD})"
 SECRET = re.compile(r"password\s*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
 SETUP = 'pip install "kalshi_lab[team]"'
 CARE = "PostgreSQL's own tools back up the catalogue, and those of your disk the folder"
@@ -134,6 +141,30 @@ class TeamStore(Store):
     def _open(self, job: Job, *, writes: bool = False) -> Iterator[Connection]:
         with (self._writes if writes else self._reads).cursor(job) as connection:
             yield connection
+
+    async def vacuum(self, *, dry_run: bool = True) -> Vacuumed:
+        """Put small files together, and delete those that nothing has needed for a day; a dry run says how much room they have.
+
+        Every transaction leaves small files, so a team whose collectors run all day does this every night. Writers wait meanwhile.
+        """
+        return await self._away(lambda job: self._vacuum(job, dry_run=dry_run))
+
+    def _vacuum(self, job: Job, *, dry_run: bool) -> Vacuumed:
+        began, before = time.monotonic(), self._taken()
+        self._prepare(job)
+        with self._gate.enter(WRITING, job), self._open(job, writes=True) as connection, told():
+            if dry_run:
+                needed = int(connection.execute(NEEDED).fetchall()[0][0])
+                return Vacuumed(self.path, before, min(before, needed), dry_run, time.monotonic() - began)
+            with self._turn(job):
+                for statement in (MERGE, EXPIRE, CLEAN):
+                    connection.execute(statement).fetchall()
+        return Vacuumed(self.path, before, self._taken(), dry_run, time.monotonic() - began)
+
+    def _taken(self) -> int:
+        """Bytes of the folder."""
+        sizes = [one.stat().st_size for one in self.lake.data.rglob("*.parquet")] if self.lake.data.exists() else []
+        return sum(sizes)
 
     @property
     def wanted(self) -> bool:

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,17 +73,20 @@ def writer(lake: DuckLake, home: Path, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def ended(process: subprocess.Popen[str], after: float | None) -> tuple[bool, set[int]]:
-    """Whether it was killed, and the pages that it said were kept."""
-    killed = False
-    try:
-        said, _ = process.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        killed = True
-        said, _ = process.communicate()
+def kept(process: subprocess.Popen[str], pages_: int | None = None, after: float = 0) -> tuple[bool, set[int]]:
+    """The pages that it said were kept; killed so long after so many of them, and whether it was."""
+    assert process.stdout is not None
+    told, killed = set[int](), False
+    for line in process.stdout:
+        told |= {int(line.split()[1])} if line.endswith("\n") else set()
+        if not killed and len(told) == pages_:
+            time.sleep(after)
+            killed = process.poll() is None
+            process.kill()
+    process.stdout.close()
+    process.wait()
     assert killed or process.returncode == 0
-    return killed, {int(line.split()[1]) for line in said.splitlines() if line.endswith(tuple("0123456789"))}
+    return killed, told
 
 
 @pytest.mark.timeout(600)
@@ -92,10 +96,11 @@ def test_two_write_and_one_is_killed_again_and_again(lake: DuckLake, tmp_path: P
     asyncio.run(mine.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('counted', '0')") and None))
     chance, kills, said = random.Random(SEED), 0, {"steady": set[int](), "killed": set[int]()}
     steady = writer(lake, tmp_path / "steady", "steady")
-    for after in [*(chance.uniform(1.5, 4.0) for _ in range(KILLS)), None]:
-        killed, told = ended(writer(lake, tmp_path / "killed", "killed"), after)
+    for _ in range(KILLS):
+        killed, told = kept(writer(lake, tmp_path / "killed", "killed"), chance.randint(1, 3), chance.uniform(0, 0.3))
         kills, said["killed"] = kills + killed, said["killed"] | told
-    said["steady"] |= ended(steady, None)[1]
+    said["killed"] |= kept(writer(lake, tmp_path / "killed", "killed"))[1]
+    said["steady"] |= kept(steady)[1]
     print(f"{kills} kills")
     assert kills >= 3
     for name, told in said.items():
@@ -160,6 +165,22 @@ def test_what_fails_leaves_nothing(lake: DuckLake, tmp_path: Path) -> None:
         asyncio.run(made.write(fails))
     assert ask(made, "SELECT count(*) FROM trades") == [(pages.ROWS,)]
     pages.keep(made, 2)
+
+
+def test_a_vacuum_puts_small_files_together(lake: DuckLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty pages are one file afterwards; what is old enough is deleted, and no row is another one."""
+    made = store(lake, tmp_path)
+    pages.keep(made, *range(1, 21))
+    before = ask(made, "SELECT * FROM trades ORDER BY ALL")
+    assert asyncio.run(made.vacuum()).dry_run
+    files = len(list(lake.data.rglob("*.parquet")))
+    monkeypatch.setattr(team, "CLEAN", "SELECT count(*) FROM ducklake_cleanup_old_files('store', cleanup_all => true)")
+    monkeypatch.setattr(team, "EXPIRE", "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now())")
+    done = asyncio.run(made.vacuum(dry_run=False))
+    assert done.after < done.before
+    assert len(list(lake.data.rglob("*.parquet"))) < files / 5
+    assert ask(store(lake, tmp_path), "SELECT * FROM trades ORDER BY ALL") == before
+    pages.keep(made, 21)
 
 
 def test_it_goes_on_when_the_catalogue_is_back(server: postgres.Server, lake: DuckLake, tmp_path: Path) -> None:
