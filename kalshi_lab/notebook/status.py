@@ -134,7 +134,7 @@ def _fill(table: Table, columns: Sequence[Column], found: pl.DataFrame, foot: st
 def _waits(attempts: pl.DataFrame) -> str:
     """How the budget was felt: in tokens a second, of which most requests cost 10."""
     refused = attempts.filter(pl.col("status") == TOO_MANY).height
-    longest = attempts["queued"].max()
+    longest: Any = attempts["queued"].max()
     waited = "nothing was asked yet" if longest is None else f"the longest wait for a turn was {longest:,.3f} s"
     return f"tokens of the exchange's budget, mostly 10 for a request; {waited}; {refused:,} answers said: too many requests"
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -40,10 +41,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
 
 
-def _free() -> int:
+def free_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def answers(url: str, log: Path) -> None:
+    """Wait until a server answers, whatever it says."""
+    end = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +117,7 @@ class Page:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A JupyterLab on this machine, in a folder of its own."""
     folder = tmp_path_factory.mktemp("jupyter")
-    port = _free()
+    port = free_port()
     words = [
         "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
         "--ServerApp.ip=127.0.0.1", "--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True",
@@ -121,14 +137,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + 90
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2):
-                    break
-            except OSError:
-                assert time.monotonic() < end, (folder / "lab.log").read_text()
-                time.sleep(0.2)
+        answers(f"http://127.0.0.1:{port}/api", folder / "lab.log")
         yield f"http://127.0.0.1:{port}", folder
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ def test_the_explorer_searches_sorts_and_opens_a_market(notebook: Any) -> None:
         for key in ("ArrowDown", "ArrowDown", "Enter"):
             page.page.keyboard.press(key)
         page.page.locator("section[aria-label^='KX']").first.wait_for(timeout=30_000)
+        page.page.locator("section svg polyline").first.wait_for(state="attached", timeout=30_000)
+        page.page.get_by_label("quoted on both sides").check()
         page.theme("JupyterLab Dark")
         page.picture("explorer-dark")
         search = page.page.get_by_placeholder("words of the title or ticker")
@@ -48,12 +51,20 @@ def test_the_alert_board_adds_and_fires_from_the_stream(notebook: Any) -> None:
     with notebook("alerts", *cells) as page:
         page.run(1)
         page.page.locator(".kl-grid").first.wait_for(timeout=60_000)
-        page.page.get_by_placeholder("market or pattern").fill("KXNOWHERE-1")
+        page.page.get_by_placeholder("a market, or KXHIGHNY-*").first.fill("KXNOWHERE-1")
         page.page.locator(".kl-panel").get_by_role("button", name="Add").click()
         page.shows("give the dollars")
-        page.page.get_by_placeholder("dollars, like 0.62").fill("0.62")
+        page.picture("alerts-refused-light")
+        page.page.get_by_placeholder("dollars, like 0.62").first.fill("0.62")
+        page.page.get_by_label("Needs").select_option("or else")
+        page.page.get_by_placeholder("a market, or KXHIGHNY-*").nth(1).fill("KXNOWHERE-2")
+        page.page.get_by_placeholder("dollars, like 0.62").nth(1).fill("0.2")
+        page.page.get_by_text("Options").click()
+        page.page.get_by_label("Fires").select_option("again and again")
+        page.page.get_by_label("Cooldown").fill("15m")
+        page.picture("alerts-form-light")
         page.page.locator(".kl-panel").get_by_role("button", name="Add").click()
-        page.shows("a1 waits for: KXNOWHERE-1 above 0.62")
+        page.shows("a1 waits for: KXNOWHERE-1 above 0.62 or KXNOWHERE-2 above 0.2")
         page.run(2)
         page.page.get_by_role("button", name="Start watching").click()
         page.shows("it is watched in the background")
@@ -78,9 +89,13 @@ def test_a_lost_network_is_told_with_its_request(notebook: Any) -> None:
         page.page.locator(".kl-grid").first.wait_for(timeout=60_000)
         page.run(2)
         page.page.locator(".kl-panel").get_by_role("button", name="Refresh").click()
-        page.page.get_by_role("alert").filter(has_text="request").first.wait_for(timeout=60_000)
+        told = page.page.get_by_role("alert").filter(has_text="request").first
+        told.wait_for(timeout=60_000)
+        assert re.search(r"request \w{8,}", told.inner_text())
         page.picture("network-gone")
         page.run(3)
+        page.page.locator(".kl-panel").get_by_role("button", name="Refresh").click()
+        told.wait_for(state="detached", timeout=60_000)
 
 
 def test_a_stopped_kernel_is_told(notebook: Any) -> None:
