@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -60,11 +60,16 @@ def link(text: object, url: str) -> Html:
     return tag("a", text, href=url, rel="noopener noreferrer", target="_blank")
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """A small table."""
-    head = tag("tr", *(tag("th", cell, style=_STYLE[1]) for cell in header))
-    body = [tag("tr", *(tag("td", cell, style=_STYLE[2]) for cell in row)) for row in rows]
+def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> Html:
+    """A small table; right: the columns, from 0, whose numbers end at the same edge."""
+    head = tag("tr", *_row("th", _STYLE[1], header, right))
+    body = [tag("tr", *_row("td", _STYLE[2], row, right)) for row in rows]
     return tag("table", *([head] if header else []), *body, style=_STYLE[0])
+
+
+def _row(name: str, style: str, cells: Sequence[object], right: Collection[int]) -> list[Html]:
+    ends = style.replace("text-align:left", "text-align:right")
+    return [tag(name, cell, style=ends if place in right else style) for place, cell in enumerate(cells)]
 
 
 def card(title: object, facts: Mapping[str, object], *below: object) -> Html:

@@ -8,7 +8,7 @@ import polars as pl
 
 from kalshi_lab.errors import UsageError
 from kalshi_lab.notebook.alert_form import AlertForm
-from kalshi_lab.notebook.house import Panel, button, row
+from kalshi_lab.notebook.house import Panel, bare, button, row
 from kalshi_lab.notebook.table import Column, Table
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ WAITING: Final = (
     Column("condition", "waits for", width="minmax(14em, 2fr)"),
     Column("label", "label", width="minmax(8em, 1fr)"),
     Column("fired", "fired", "number", "4em"),
-    Column("expires_at", "ends (UTC)", width="11em"),
+    Column("expires_at", "ends (UTC)", width="12em"),
     Column("note", "what is wrong", width="minmax(8em, 1fr)"),
 )
 FIRED: Final = (
-    Column("time", "time (UTC)", width="11em"),
+    Column("time", "time (UTC)", width="12em"),
     Column("label", "label", width="minmax(8em, 1fr)"),
     Column("message", "what happened", width="minmax(16em, 3fr)"),
 )
 TOLD: Final = (
-    Column("time", "time (UTC)", width="11em"),
+    Column("time", "time (UTC)", width="12em"),
     Column("event_id", "event", width="8em"),
     Column("sink", "told to", width="minmax(8em, 1fr)"),
     Column("state", "state", width="5em"),
-    Column("attempts", "attempts", "number", "5em"),
+    Column("attempts", "attempts", "number", "6.5em"),
     Column("error", "error", width="minmax(8em, 2fr)"),
 )
 
@@ -124,7 +124,7 @@ class AlertBoard(Panel):
 
     def _how(self) -> str:
         watch = self.lab.alerts.watch
-        return "not watched" if watch is None or watch.over else repr(watch.status).strip("<>")
+        return "not watched" if watch is None or watch.over else bare(watch.status)
 
 
 def _replace(table: Table, rows: pl.DataFrame) -> None:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from kalshi_lab.alerts import Condition
 
-ONE: Final = "nothing more"
-BOTH: Final = "and also"
-EITHER: Final = "or else"
+ONE: Final = "none"
+BOTH: Final = "and"
+EITHER: Final = "or"
 ONCE: Final = "once"
 AGAIN: Final = "again and again"
 MARKET: Final = "market or pattern"
@@ -106,8 +106,8 @@ class AlertForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A condition, perhaps a second one, and how it fires; nothing is kept by it."""
 
     def __init__(self) -> None:
-        self.first, self.second = ConditionFields("Fire when"), ConditionFields("")
-        self.join = choice("Needs", [ONE, BOTH, EITHER], width="17em")
+        self.first, self.second = ConditionFields("Fire when"), ConditionFields(BOTH)
+        self.join = choice("A second", [ONE, BOTH, EITHER], width="17em")
         self.label = line("Label", hint="for yourself", width="24em")
         self.fires = choice("Fires", [ONCE, AGAIN], width="17em")
         self.cooldown = line("Cooldown", hint="like 15m between two", width="20em")
@@ -154,6 +154,7 @@ class AlertForm(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.label.value, self.join.value = "", ONE
 
     def _fit(self) -> None:
+        self.second.kind.description = self.join.value
         self.second.layout.display = "none" if self.join.value == ONE else None
         for box in (self.cooldown, self.hysteresis):
             box.layout.display = None if self.fires.value == AGAIN else "none"

@@ -21,14 +21,14 @@ ALL: Final = "all"
 PAST: Final = timedelta(days=7)
 BATCH: Final = 50  # markets whose past is asked for at once: one request holds so many weeks of hours
 COLUMNS: Final = (
-    Column("ticker", "ticker", width="minmax(16em, 1.5fr)"),
-    Column("title", "title", width="minmax(14em, 2.5fr)"),
-    Column("yes_bid", "bid $", "number", "5em"),
-    Column("yes_ask", "ask $", "number", "5em"),
-    Column("spread", "spread", "number", "5em"),
-    Column("volume", "volume", "number", "7em"),
+    Column("ticker", "ticker", width="minmax(14em, 1.4fr)"),
+    Column("title", "title", width="minmax(14em, 2.6fr)"),
+    Column("yes_bid", "bid $", "number", "4.6em"),
+    Column("yes_ask", "ask $", "number", "4.6em"),
+    Column("spread", "spread", "number", "4.6em"),
+    Column("volume", "volume", "number", "6.4em"),
     Column("past", "last 7 d", "spark", "7em", sortable=False),
-    Column("close_time", "closes (UTC)", width="12em"),
+    Column("close_time", "closes (UTC)", "minute", "9.6em"),
 )
 
 
@@ -47,7 +47,7 @@ class Explorer(Panel):
         self.low, self.high = (line(f"{word} price", hint="dollars", width="15em") for word in ("Min.", "Max."))
         self.spread = line("Max. spread", hint="dollars", width="15em")
         self.volume = line("Min. volume", hint="contracts", width="15em")
-        self.quoted = widgets.Checkbox(description="quoted on both sides", indent=False, layout={"width": "12em"})
+        self.quoted = widgets.Checkbox(description="quoted on both sides", indent=False, layout={"width": "auto"})
         self._categories: dict[str, str] = {}
         self.table = Table(
             self._frame, columns=COLUMNS, sort="-volume", on_pick=self._pick, on_sight=self._sight, label="Markets", alive=True

@@ -120,6 +120,11 @@ def told(error: Exception) -> str:
     return str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
 
 
+def bare(one: object) -> str:
+    """How something says that it is, without its brackets and the name of its class."""
+    return repr(one).strip("<>").partition(" ")[2]
+
+
 def button(text: str, does: Callable[[], object], *, hint: str = "", style: str = "") -> Any:
     """A button that does it."""
     made = widgets.Button(description=text, tooltip=hint or text, button_style=style)

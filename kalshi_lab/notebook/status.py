@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import polars as pl
 
 from kalshi_lab import markup
-from kalshi_lab.notebook.house import Panel, button, row
+from kalshi_lab.notebook.house import Panel, bare, button, row
 from kalshi_lab.notebook.table import Column, Table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ERRORS: Final = 50  # attempts that failed, of the newest
 TABLES: Final = (
     Column("table", "table", width="minmax(10em, 1fr)"),
     Column("rows", "rows", "number", "8em"),
-    Column("newest", "newest (UTC)", width="11em"),
+    Column("newest", "newest (UTC)", width="12em"),
 )
 HELD: Final = (
     Column("dataset", "dataset", width="8em"),
@@ -28,7 +28,7 @@ HELD: Final = (
     Column("rows", "rows", "number", "7em"),
     Column("holes", "holes", "number", "5em"),
     Column("stale", "stale", "number", "5em"),
-    Column("last_sync", "last sync (UTC)", width="11em"),
+    Column("last_sync", "last sync (UTC)", width="12em"),
 )
 ASKED: Final = (
     Column("operation", "operation", width="minmax(10em, 1fr)"),
@@ -46,14 +46,14 @@ LIMITS: Final = (
     Column("write_rate", "write / s", "number", "6em"),
     Column("write_tokens", "left", "number", "6em"),
     Column("retry_tokens", "retries left", "number", "7em"),
-    Column("open_requests", "under way", "number", "6em"),
+    Column("open_requests", "under way", "number", "7em"),
     Column("breaker", "circuit", width="6em"),
 )
 FAILED: Final = (
-    Column("at", "time (UTC)", width="11em"),
+    Column("at", "time (UTC)", width="12em"),
     Column("request_id", "request", width="10em"),
     Column("operation", "operation", width="minmax(8em, 1fr)"),
-    Column("status", "status", "number", "4em"),
+    Column("status", "status", "number", "5em"),
     Column("error", "error", width="minmax(12em, 2fr)"),
 )
 
@@ -115,11 +115,11 @@ class Status(Panel):
     def background(self) -> dict[str, str]:
         """What goes on by itself, in words, and what is off."""
         watch = self.lab.alerts.watch
-        facts = {"alerts": "not watched" if watch is None or watch.over else _bare(watch.status)}
+        facts = {"alerts": "not watched" if watch is None or watch.over else bare(watch.status)}
         running = [one for one in self.lab.background if hasattr(one, "status")]
         recordings = [one for one in self.lab.background if hasattr(one, "stats")]
-        facts["collector"] = "; ".join(_bare(one.status) for one in running) or "none in this session"
-        facts["recordings"] = "; ".join(_bare(one) for one in recordings) or "none in this session"
+        facts["collector"] = "; ".join(bare(one.status) for one in running) or "none in this session"
+        facts["recordings"] = "; ".join(bare(one) for one in recordings) or "none in this session"
         return facts
 
 
@@ -137,7 +137,3 @@ def _waits(attempts: pl.DataFrame) -> str:
     longest: Any = attempts["queued"].max()
     waited = "nothing was asked yet" if longest is None else f"the longest wait for a turn was {longest:,.3f} s"
     return f"tokens of the exchange's budget, mostly 10 for a request; {waited}; {refused:,} answers said: too many requests"
-
-
-def _bare(one: object) -> str:
-    return repr(one).strip("<>")

@@ -134,6 +134,7 @@ function render({ model, el }) {
       row.addEventListener("click", () => { choose(at); pick(); });
       rows.push(row);
     }
+    if (!total) rows.push(make("div", "kl-cell kl-none", "none"));
     spacer.replaceChildren(...rows);
     if (active >= 0) grid.setAttribute("aria-activedescendant", `${id}-${active}`);
     if (missing) want(first);

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WINDOW = 120  # rows that are sent at once
 STILL = 20  # rows that a saved notebook shows
-Kind = Literal["text", "number", "price", "spark", "bid", "ask"]
+Kind = Literal["text", "number", "minute", "price", "spark", "bid", "ask"]
 SIZED = {"bid", "ask"}
 
 
@@ -26,7 +26,8 @@ SIZED = {"bid", "ask"}
 class Column:
     """One column: its name in the frame, its header, how it is shown, and its width as CSS has it (empty: a share of the room).
 
-    kind: text, number (to the right), price (in the middle), spark (a list of numbers as a line), bid and ask (a number on a bar).
+    kind: text, number (to the right), minute (a time without its seconds), price (in the middle), spark (a list of numbers as a line),
+    bid and ask (a number on a bar).
     """
 
     name: str
@@ -156,11 +157,16 @@ class Table(anywidget.AnyWidget):
     def still(self) -> markup.Html:
         """The first rows as they stand, for a saved notebook."""
         shown = [one for one in self._chosen if one.kind != "spark"]
-        rows = [[_plain(row.get(one.name)) for one in shown] for row in self._sorted.head(STILL).iter_rows(named=True)]
+        right = {place for place, one in enumerate(shown) if one.kind in {"number", "price", "bid"}}
+        rows = [
+            [_said(one, row.get(one.name)) for one in shown] for row in self._sorted.head(STILL).iter_rows(named=True)
+        ]
         more = f"and {self.total - STILL:,} rows more" if self.total > STILL else ""
         foot = "; ".join(part for part in (more, self.foot) if part)
         name = [markup.tag("div", self.label, style="font-weight:600;margin-top:.6em")] if self.caption else []
-        return markup.tag("div", *name, markup.table([one.label for one in shown], rows), markup.tag("div", foot))
+        return markup.tag(
+            "div", *name, markup.table([one.label for one in shown], rows, right=right), markup.tag("div", foot)
+        )
 
 
 def _kind(dtype: pl.DataType) -> Kind:
@@ -172,7 +178,12 @@ def _cell(column: Column, value: Any, most: Any) -> Any:
         return list(value) if value is not None else None
     if column.kind in SIZED:
         return None if value is None else {"text": _plain(value), "share": round(100 * float(value) / float(most or 1))}
-    return None if value is None else _plain(value)
+    return None if value is None else _said(column, value)
+
+
+def _said(column: Column, value: Any) -> str:
+    """A value in words, as its column has them."""
+    return f"{value:%Y-%m-%d %H:%M}" if column.kind == "minute" and isinstance(value, datetime) else _plain(value)
 
 
 def _plain(value: Any) -> str:

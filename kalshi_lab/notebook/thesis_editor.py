@@ -44,7 +44,7 @@ EVIDENCE: Final = (
 )
 PAST: Final = (
     Column("version", "version", "number", "5em"),
-    Column("time", "time (UTC)", width="11em"),
+    Column("time", "time (UTC)", width="12em"),
     Column("status", "status", width="6em"),
     Column("ticker", "ticker", width="minmax(12em, 1fr)"),
     Column("probability", "your p", "number", "5em"),

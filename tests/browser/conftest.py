@@ -48,12 +48,12 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def answers(url: str, log: Path) -> None:
+def answers(place: str, log: Path) -> None:
     """Wait until a server answers, whatever it says."""
     end = time.monotonic() + 90
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{place}", timeout=2):
                 return
         except urllib.error.HTTPError:
             return
@@ -77,6 +77,11 @@ class Page:
     def __init__(self, page: Any, pictures: Path) -> None:
         self.page, self.pictures = page, pictures
         self.errors: list[str] = []
+        self.refused: list[str] = []  # what this machine was asked for and had not
+        page.on(
+            "response",
+            lambda got: self.refused.append(got.url) if got.status >= 400 and "127.0.0.1" in got.url else None,
+        )
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(f"{error}"))
 
@@ -127,6 +132,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
+    quiet = Path(
+        config["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings"
+    )
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     with (folder / "lab.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *words],
@@ -137,7 +147,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
             start_new_session=True,
         )
     try:
-        answers(f"http://127.0.0.1:{port}/api", folder / "lab.log")
+        answers(f"{port}/api", folder / "lab.log")
         yield f"http://127.0.0.1:{port}", folder
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -179,6 +189,7 @@ def notebook(server: tuple[str, Path], browser: Any, pictures: Path) -> Any:
             timeout=PATIENCE,
         )
         try:
+            made.theme("JupyterLab Light")
             made.run(0)
             yield made
         except BaseException:

@@ -56,7 +56,7 @@ def test_the_alert_board_adds_and_fires_from_the_stream(notebook: Any) -> None:
         page.shows("give the dollars")
         page.picture("alerts-refused-light")
         page.page.get_by_placeholder("dollars, like 0.62").first.fill("0.62")
-        page.page.get_by_label("Needs").select_option("or else")
+        page.page.get_by_label("A second").select_option("or")
         page.page.get_by_placeholder("a market, or KXHIGHNY-*").nth(1).fill("KXNOWHERE-2")
         page.page.get_by_placeholder("dollars, like 0.62").nth(1).fill("0.2")
         page.page.get_by_text("Options").click()

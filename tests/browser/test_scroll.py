@@ -30,7 +30,8 @@ JUMP = """async row => {
 }"""
 WATCH = """() => {
   window.klLong = [];
-  new PerformanceObserver(list => window.klLong.push(...list.getEntries().map(one => Math.round(one.duration)))).observe({type: 'longtask'});
+  const keep = list => window.klLong.push(...list.getEntries().map(one => Math.round(one.duration)));
+  new PerformanceObserver(keep).observe({type: 'longtask'});
 }"""
 
 
