@@ -23,7 +23,7 @@ from kalshi_lab.kalshi.params import tickers as checked_tickers
 from kalshi_lab.lab.parts import parts_of_events
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking, faced
-from kalshi_lab.store.compact import STATE
+from kalshi_lab.store.compact import copied
 from kalshi_lab.store.connection import fetch
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class AsyncBarStream:
 
         None where there is no copy of all trades.
         """
-        state = fetch(connection, STATE)
+        state = copied(connection)
         if state.is_empty() or not state["all"][0]:
             return None
         names = fetch(connection, "SELECT ticker FROM tape.markets ORDER BY market")["ticker"]
@@ -342,7 +342,7 @@ def quickest(
     """
 
     def work(connection: Connection) -> pl.DataFrame:
-        state = fetch(connection, STATE)
+        state = copied(connection)
         if compact is None or state.is_empty() or not ("{above}" in compact or state["all"][0]):
             return fetch(connection, sql(plain), parameters)
         made = fetch(connection, sql(compact.replace("{above}", str(state["above"][0]))), parameters)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kalshi_lab.store.connection import fetch
+
 if TYPE_CHECKING:
+    import polars as pl
+
     from kalshi_lab.store.connection import Connection
 
 # Rows are only ever appended to `trades`, or pruned, which is written down. Where nothing was pruned since, the copy holds the rows below
@@ -29,6 +33,12 @@ FROM trades JOIN tape.markets USING (ticker) ORDER BY market, time;
 INSERT INTO tape.state
 SELECT count(*), (SELECT count(*) FROM pruned WHERE name = 'trades'), coalesce(max(rowid) + 1, 0) FROM trades;
 """
+
+
+def copied(connection: Connection) -> pl.DataFrame:
+    """What STATE says; no row where there is no copy, as over a lake: counting the trades of several owners sorts them all."""
+    made = fetch(connection, "SELECT above FROM tape.state")
+    return made if made.is_empty() else fetch(connection, STATE)
 
 
 def compact(connection: Connection) -> int:

@@ -249,7 +249,8 @@ def _place(path: str | os.PathLike[str], credentials: S3 | None) -> Place:
 
 def once(dataset: str) -> tuple[str, ...]:
     """The key of what is one row whoever brought it; none for stretches of time: an owner's says nothing of how far another read."""
-    return () if dataset == "coverage" else keys()[dataset]
+    # a trade's market and time never change: with them in the key, what is asked of a market or of some days sorts only that
+    return {"coverage": (), "trades": ("ticker", "created_time", "trade_id")}.get(dataset, keys()[dataset])
 
 
 def settled(dataset: str, source: str, columns: Container[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def collector(folder: Path, lake: kl.Lake, *, asked: Days, read: list[Days], see
     put(store, "coverage", rows)
     market = {"ticker": TICKER, "series_ticker": "KXFED", "event_ticker": "KXFED-26DEC", "status": "active"}
     put(store, "markets", [{**market, "seen_at": november(seen)}])
-    add(store, [(trade, TICKER, november(read[0][0]), "0.5", "1") for trade in trades])
+    add(store, [(trade, TICKER, november(1), "0.5", "1") for trade in trades])
     asyncio.run(lake_export.export(store, lake, lake_export.asked(("trades", "markets", "coverage"), None, None)))
     return store
 
@@ -139,3 +140,13 @@ def test_what_does_not_fit_into_memory_goes_where_temporary_files_go(
     assert asyncio.run(store.look(work)) == 8_000_000
     assert seen[0] > 1_000_000
     assert list(here.iterdir()) == []
+
+
+def test_of_several_owners_only_what_is_asked_for_is_sorted(tmp_path: Path, lakes: tuple[kl.Lake, kl.Lake]) -> None:
+    """DB-9 growth: a market is looked for in the files, before rows that two brought become one."""
+    for lake in lakes:
+        collector(tmp_path, lake, asked=(1, 20), read=[(1, 10)], seen=19, trades=["t1"])
+    sql = "EXPLAIN SELECT trade_id FROM trades WHERE ticker = $1"
+    plan = asyncio.run(LakeStore(lakes[0]).read(sql, [TICKER]))["explain_value"][0].lower()
+    told = re.sub(r"[^a-z0-9_='-]", "", plan)  # from the last step to the first, in boxes
+    assert 0 < told.index("row_number") < told.index(f"ticker='{TICKER.lower()}'")
