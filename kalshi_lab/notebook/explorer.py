@@ -28,7 +28,7 @@ COLUMNS: Final = (
     Column("spread", "spread", "number", "4.6em"),
     Column("volume", "volume", "number", "6.4em"),
     Column("past", "last 7 d", "spark", "7em", sortable=False),
-    Column("close_time", "closes (UTC)", "minute", "9.6em"),
+    Column("close_time", "closes (UTC)", "minute", "10.8em"),
 )
 
 
@@ -42,8 +42,8 @@ class Explorer(Panel):
         self._past: dict[str, list[float]] = {}
         self._wanted: set[str] = set()
         self.picked = ""
-        self.search = line("Search", hint="words of the title or ticker", width="26em")
-        self.category, self.series = choice("Category", [ALL], width="20em"), choice("Series", [ALL], width="20em")
+        self.search = line("Search", hint="words of the title or ticker", width="24em")
+        self.category, self.series = choice("Category", [ALL], width="17.5em"), choice("Series", [ALL], width="17.5em")
         self.low, self.high = (line(f"{word} price", hint="dollars", width="15em") for word in ("Min.", "Max."))
         self.spread = line("Max. spread", hint="dollars", width="15em")
         self.volume = line("Min. volume", hint="contracts", width="15em")
@@ -150,9 +150,7 @@ class Explorer(Panel):
             raise
         if self.picked == ticker:
             line = past.select("end_time", mids("yes_bid_close", "yes_ask_close")).rows()
-            picture = markup.card(
-                "Middle of the quote, last 7 days, dollars", {}, markup.trend(line, f"{ticker}, 7 days")
-            )
+            picture = markup.card("Middle of the quote, dollars", {}, markup.trend(line, f"{ticker}, 7 days"))
             ladder = markup.ladder(book.yes_bids[:8], book.asks[:8])
             parts = markup.side_by_side(markup.Html(market._repr_html_()), markup.tag("div", picture, ladder))
             self.detail.value = markup.tag("section", parts, aria_label=ticker)

@@ -196,7 +196,12 @@ function render({ model, el }) {
   model.on("comm_live_update", unplugged);
   model.on("change:columns change:sort", heads);
   model.on("change:columns change:total change:window change:foot change:label", draw);
-  model.on("change:version", () => { body.scrollTop = model.get("keep") ? body.scrollTop : 0; });
+  model.on("change:version", () => {
+    if (model.get("keep")) return;
+    active = -1; // the rows are others now
+    grid.removeAttribute("aria-activedescendant");
+    body.scrollTop = 0;
+  });
   heads();
   draw();
   const timer = model.get("alive") ? setInterval(beat, PING) : null;

@@ -37,7 +37,7 @@ MARKETS: Final = (
 EVIDENCE: Final = (
     Column("claim", "claim", width="5em"),
     Column("stance", "for", width="4em"),
-    Column("relevance", "strength", "number", "5em"),
+    Column("relevance", "strength", "number", "6em"),
     Column("title", "evidence", width="minmax(12em, 1fr)"),
     Column("url", "link", width="minmax(10em, 1fr)"),
     Column("passage", "passage", width="minmax(10em, 2fr)"),
@@ -48,8 +48,8 @@ PAST: Final = (
     Column("status", "status", width="6em"),
     Column("ticker", "ticker", width="minmax(12em, 1fr)"),
     Column("probability", "your p", "number", "5em"),
-    Column("yes_bid", "bid then", "number", "5em"),
-    Column("yes_ask", "ask then", "number", "5em"),
+    Column("yes_bid", "bid then", "number", "6em"),
+    Column("yes_ask", "ask then", "number", "6em"),
     Column("note", "note", width="minmax(8em, 1fr)"),
 )
 
