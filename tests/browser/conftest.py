@@ -90,6 +90,11 @@ class Page:
         """Errors of the console that are ours."""
         return [text for text in self.errors if any(word in text for word in OURS)]
 
+    @property
+    def known_errors(self) -> list[str]:
+        """All errors of the console, but that voila and JupyterLab may look for letters and formulas where there is no network."""
+        return [text for text in self.errors if "ERR_NAME_NOT_RESOLVED" not in text]
+
     def run(self, number: int) -> None:
         """Run a cell, and wait until it has ended."""
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
@@ -180,23 +185,55 @@ def notebook(server: tuple[str, Path], browser: Any, pictures: Path) -> Any:
         (folder / f"{name}.ipynb").write_text(
             json.dumps({"cells": rows, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
         )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        made = Page(page, pictures)
-        page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=PATIENCE)
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=PATIENCE,
-        )
-        try:
-            made.theme("JupyterLab Light")
+        with visited(url, name, browser, pictures) as made:
             made.run(0)
             yield made
-        except BaseException:
-            made.picture(f"failed-{name}")
-            raise
-        finally:
-            page.evaluate("void window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
-            page.close()
 
     return opened
+
+
+@contextmanager
+def visited(url: str, name: str, browser: Any, pictures: Path) -> Iterator[Page]:
+    """A notebook of the server in JupyterLab's light theme, with its kernel ready; the kernel is ended with it."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    made = Page(page, pictures)
+    page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=PATIENCE,
+    )
+    try:
+        made.theme("JupyterLab Light")
+        yield made
+    except BaseException:
+        made.picture(f"failed-{name}")
+        raise
+    finally:
+        page.evaluate("void window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
+        page.close()
+
+
+@contextmanager
+def under_voila(path: Path, browser: Any, pictures: Path) -> Iterator[Page]:
+    """A notebook as a page of voila."""
+    port, log = free_port(), path.with_suffix(".log")
+    words = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", "--token=", str(path)]
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "voila", *words],
+            cwd=path.parent,
+            env=os.environ | {"IPYTHONDIR": str(path.parent)},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        answers(f"{port}/static/", log)
+        made = Page(browser.new_page(viewport={"width": 1400, "height": 1000}), pictures)
+        made.page.goto(f"http://127.0.0.1:{port}/", timeout=2 * PATIENCE)
+        yield made
+        made.page.close()
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)

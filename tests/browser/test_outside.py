@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.browser.conftest import START, Page, answers, free_port
+from tests.browser.conftest import START, under_voila, visited
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+GALLERY = ("00_first_look", "05_thesis", "09_live")
+LAST = {"00_first_look": "open markets in"}
+CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(one => one.model.type === 'code').map(one => ({
+  ran: one.model.executionCount !== null,
+  error: one.model.outputs.toJSON().filter(out => out.output_type === 'error').map(out => out.evalue).join('; '),
+}))"""
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
@@ -42,6 +44,16 @@ def test_a_saved_notebook_is_a_page_that_shows_the_panel(
     shown.close()
 
 
+def at_home(name: str, folder: Path) -> Path:
+    """A notebook of the gallery whose store is in a folder of its own."""
+    text = (NOTEBOOKS / f"{name}.ipynb").read_text()
+    moved, times = re.subn(r'home = \\"\\"', lambda _: f'home = \\"{folder / name}\\"', text)
+    assert times == 1
+    path = folder / f"{name}.ipynb"
+    path.write_text(moved)
+    return path
+
+
 PANELS = {
     "explorer": "lab.panels.explorer()",
     "alerts": "lab.panels.alerts()",
@@ -64,15 +76,7 @@ def test_panels_open_under_voila_and_answer(browser: Any, tmp_path: Path, pictur
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path = tmp_path / "panels.ipynb"
     path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
-    port = free_port()
-    words = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", "--token=", str(path)]
-    with (tmp_path / "voila.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "voila", *words], cwd=tmp_path, env=os.environ | {"IPYTHONDIR": str(tmp_path)},
-                                   stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-    try:
-        answers(f"{port}/static/", tmp_path / "voila.log")
-        page = Page(browser.new_page(viewport={"width": 1400, "height": 1000}), pictures)
-        page.page.goto(f"http://127.0.0.1:{port}/", timeout=120_000)
+    with under_voila(path, browser, pictures) as page:
         page.page.wait_for_function("() => document.querySelectorAll('.kl-panel').length === 5", timeout=120_000)
         page.page.locator(".kl-row").first.wait_for(timeout=60_000)
         page.page.get_by_placeholder("words of the title or ticker").fill("zzzz")
@@ -81,10 +85,31 @@ def test_panels_open_under_voila_and_answer(browser: Any, tmp_path: Path, pictur
         page.shows("540 of 540")
         page.page.screenshot(path=pictures / "voila.png", full_page=True)
         assert page.refused == []
-        assert [
-            text for text in page.errors if "ERR_NAME_NOT_RESOLVED" not in text
-        ] == []  # voila's own look for letters elsewhere
-        page.page.close()
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        assert page.known_errors == []
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_a_notebook_of_the_gallery_runs_in_jupyterlab(
+    server: tuple[str, Path], browser: Any, pictures: Path, name: str
+) -> None:
+    """Run from its first cell to its last: each has run, none shows an error, and the console has none of ours."""
+    at_home(name, server[1])
+    with visited(server[0], name, browser, pictures) as page:
+        assert page.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')") is not False
+        cells = page.page.evaluate(CELLS)
+        assert [one["error"] for one in cells if one["error"]] == []
+        assert all(one["ran"] for one in cells)
+        assert page.ours == []
+        page.picture(f"gallery-{name}")
+
+
+@pytest.mark.parametrize("name", GALLERY[:1])
+def test_a_notebook_of_the_gallery_is_a_page_of_voila(browser: Any, tmp_path: Path, pictures: Path, name: str) -> None:
+    """Every cell has run when the page is there, and none failed."""
+    with under_voila(at_home(name, tmp_path), browser, pictures) as page:
+        page.page.locator("img").first.wait_for(timeout=120_000)
+        page.page.locator(f"text={LAST[name]}").first.wait_for(timeout=120_000)
+        assert page.page.get_by_text("Traceback").count() == 0
+        assert page.page.get_by_text("There was an error when executing cell").count() == 0
+        assert page.known_errors == []
+        page.page.screenshot(path=pictures / f"voila-{name}.png", full_page=True)
