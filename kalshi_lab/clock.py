@@ -16,6 +16,7 @@ from kalshi_lab.errors import UsageError
 
 When = datetime | date | timedelta | str | int
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZES = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _SPAN = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
 
 
@@ -70,6 +71,18 @@ def span(value: timedelta | str, *, what: str = "span") -> timedelta:
         return timedelta(**{_UNITS[match[2]]: float(match[1])})
     except OverflowError:
         raise UsageError(f"{what} {value!r} is too long") from None
+
+
+def spelled(length: timedelta) -> str:
+    """A length of time in words, in the largest unit in which it is whole.
+
+    >>> spelled(timedelta(hours=36)), spelled(timedelta(days=7)), spelled(timedelta(seconds=1))
+    ('36 hours', '7 days', '1 second')
+    """
+    seconds = length.total_seconds()
+    fitting = [(name, size) for name, size in _SIZES if seconds and seconds % size == 0]
+    name, size = fitting[0] if fitting else ("second", 1)
+    return f"{seconds / size:,g} {name}{'' if seconds == size else 's'}"
 
 
 def moment(value: When, *, now: datetime, what: str = "time") -> datetime:

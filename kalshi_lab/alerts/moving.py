@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kalshi_lab.alerts.conditions import OfMarket, Price, amount, level, target
 from kalshi_lab.alerts.seen import Edges, Fact, Judged
-from kalshi_lab.clock import span
+from kalshi_lab.clock import span, spelled
 from kalshi_lab.errors import UsageError, one_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Moves(OfMarket):
         return {"ticker": self.ticker, "by": f"{self.by:f}", "within": f"{self.within}s"}
 
     def __str__(self) -> str:
-        return f"{self.ticker} moves by {self.by:f} within {timedelta(seconds=self.within)}"
+        return f"{self.ticker} moves by {self.by:f} within {spelled(timedelta(seconds=self.within))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class VolumeRateAbove(OfMarket):
         return {"ticker": self.ticker, "contracts": f"{self.contracts:f}", "per": f"{self.per}s"}
 
     def __str__(self) -> str:
-        return f"{self.ticker} volume above {self.contracts:,f} within {timedelta(seconds=self.per)}"
+        return f"{self.ticker} volume above {self.contracts:,f} within {spelled(timedelta(seconds=self.per))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kalshi_lab.alerts.conditions import Condition, Price, amount
 from kalshi_lab.alerts.moving import seconds
 from kalshi_lab.alerts.seen import Fact, Judged
+from kalshi_lab.clock import spelled
 from kalshi_lab.errors import UsageError
 from kalshi_lab.kalshi import params
 
@@ -127,7 +128,7 @@ class SentimentShifts(OfFact):
         return {"topic": self.subject, "by": f"{self.by:f}", "within": f"{self.within}s"}
 
     def __str__(self) -> str:
-        return f"news of {self.subject} shift by {self.by:f} within {timedelta(seconds=self.within)}"
+        return f"news of {self.subject} shift by {self.by:f} within {spelled(timedelta(seconds=self.within))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class DataStale(OfFact):
         return {"dataset": self.subject, "after": f"{self.after}s"}
 
     def __str__(self) -> str:
-        return f"{self.subject} stale for {timedelta(seconds=self.after)}"
+        return f"{self.subject} stale for {spelled(timedelta(seconds=self.after))}"
 
 
 def arbitrage_appears(event: str) -> Condition:

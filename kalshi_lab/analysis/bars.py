@@ -11,7 +11,7 @@ import polars as pl
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
 from kalshi_lab.analysis.tape import TRADED, flags, framed, instants, texts, whole
-from kalshi_lab.clock import span
+from kalshi_lab.clock import span, spelled
 from kalshi_lab.errors import UsageError
 from kalshi_lab.money import CENTI, MICRO
 
@@ -118,7 +118,7 @@ def result(rows: pl.DataFrame, every: int, excluded: dict[str, int] | None = Non
         int(rows["n"].sum()),
         "trade",
         "VWAP: each contract counts once",
-        f"intervals of {length}, half-open, in UTC",
+        f"intervals of {spelled(length)}, half-open, in UTC",
         "none",
         excluded or {},
     )

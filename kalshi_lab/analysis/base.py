@@ -35,7 +35,9 @@ class Basis:
     @property
     def many(self) -> str:
         """The number of things with their name."""
-        return f"{self.n:,} {self.unit}{'' if self.n == 1 else 's'}"
+        if self.n == 1:
+            return f"1 {self.unit}"
+        return f"{self.n:,} {self.unit[:-1]}ies" if self.unit.endswith("ry") else f"{self.n:,} {self.unit}s"
 
     @property
     def left_out(self) -> str:

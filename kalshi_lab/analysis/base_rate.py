@@ -116,7 +116,7 @@ def base_rate(
         rows.append(_row(f"markets of {series}{words}", decided, confidence))
         if strike_type:
             kind = decided.filter(strike_type=strike_type)
-            rows.append(_row(f"{strike_type} markets of {series}{words}", kind, confidence))
+            rows.append(_row(f"markets of {series} of type {strike_type}{words}", kind, confidence))
     table = pl.DataFrame(rows, schema=TABLE)
     known = "at the opening, before anything was known"
     excluded = {"scalar or void": int(reduced["other"].sum())}

@@ -29,7 +29,7 @@ def test_classes_are_counted_by_hand() -> None:
     made = told([*rows, ("E0", "between", "scalar"), ("E1", "between", "void")])
     assert made.table.select("reference", "rate", "markets", "events").rows() == [
         ("markets of KXA", 0.25, 40, 20),
-        ("between markets of KXA", 0.25, 20, 20),
+        ("markets of KXA of type between", 0.25, 20, 20),
     ]
     assert made.rate == 0.25
     assert made.basis.excluded == {"scalar or void": 2}
@@ -71,7 +71,7 @@ def test_those_that_stood_in_a_band_are_counted_by_hand() -> None:
     made = base_rate("A", "KXA", "less", EMPTY, 0.95, near=near)
     assert made.table.select("reference", "rate", "markets", "events").rows()[2:] == [
         ("markets of KXA at 20 to 30 cents, 1d before the end", 0.5, 10, 10),
-        ("less markets of KXA at 20 to 30 cents, 1d before the end", 0.5, 2, 2),
+        ("markets of KXA of type less at 20 to 30 cents, 1d before the end", 0.5, 2, 2),
     ]
     assert made.rate == 0.5
     assert made.basis.excluded == {"scalar or void": 0, "no real quote then": 1}

@@ -10,6 +10,7 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.ratio import level, student
+from kalshi_lab.clock import spelled
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -63,7 +64,7 @@ def summed(
     level(confidence)
     table = pl.DataFrame([_window("last", now, confidence), _window("before", before, confidence)], schema=TABLE)
     basis = Basis(
-        int(table["stories"][0]), "story", "each story counts once", f"two windows of {length}",
+        int(table["stories"][0]), "story", "each story counts once", f"two windows of {spelled(length)}",
         f"{confidence:.0%}, Student's t over stories",
         {"stories that do not say": int(table["silent"][0])},
     )  # fmt: skip
