@@ -99,8 +99,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             one.cancel()
 
     def close(self) -> None:
-        """End what goes on, and take it from the page."""
+        """End what goes on, and take it and its parts from the page and out of memory: ipywidgets keeps each until it is closed."""
         self.stop()
+        for part in _within(self):
+            part.close()
+        self.layout.close()
         super().close()
 
     def still(self) -> markup.Html:
@@ -113,6 +116,13 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown: dict[str, Any] = dict(super()._repr_mimebundle_(**options))
         return {**shown, "text/plain": f"<{type(self).__name__} panel: {self.title}>", "text/html": str(self.still())}
+
+
+def _within(box: Any) -> list[Any]:
+    """All widgets in a box and in the boxes that it holds, each with its layout and style."""
+    parts = list(getattr(box, "children", ()))
+    looks = [getattr(part, name) for part in parts for name in ("layout", "style") if hasattr(part, name)]
+    return [*looks, *parts, *(inner for part in parts for inner in _within(part))]
 
 
 def told(error: Exception) -> str:

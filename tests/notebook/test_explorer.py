@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 import kalshi_lab as kl
+from kalshi_lab import markup
 from kalshi_lab.notebook import explorer
 from tests.notebook.conftest import until
 
@@ -164,3 +167,16 @@ def test_an_empty_side_is_no_price() -> None:
     ]
     candles = pl.DataFrame({"ticker": ["A-1", "A-1"], "yes_bid_close": [0.0, 0.2], "yes_ask_close": [1.0, 0.4]})
     assert explorer._lines(candles) == {"A-1": [0.3]}
+
+
+def test_a_trend_has_a_gap_where_nothing_is_known_and_a_flat_one_stays_flat() -> None:
+    """Two runs are two lines; without a price there are words; one tick of movement does not fill the picture."""
+    hours = [datetime(2026, 11, 22, hour, tzinfo=UTC) for hour in range(5)]
+    drawn = markup.trend(list(zip(hours, (0.4, 0.5, None, 0.5, 0.4), strict=True)), "A")
+    assert drawn.count("<polyline") == 2
+    assert "lowest 0.4, highest 0.5" in drawn
+    assert "no real quote" in markup.trend([(hours[0], None)], "A")
+    assert "<polyline" not in markup.trend([], "A")
+    flat = markup.trend([(hours[0], 0.4), (hours[4], 0.401)], "A")
+    heights = [float(point.split(",")[1]) for point in re.findall(r"points=\"([^\"]+)\"", flat)[0].split()]
+    assert max(heights) - min(heights) < 10
