@@ -34,7 +34,7 @@ START = (  # frozen, so that what moves is what a test moves
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there is no browser, these are skipped; where CI says that there must be one, that fails."""
-    missing = [name for name in ("jupyterlab", "playwright", "anywidget") if find_spec(name) is None]
+    missing = [name for name in ("jupyterlab", "playwright", "anywidget", "voila") if find_spec(name) is None]
     missing += [] if CHROMIUM else ["chromium"]
     for item in items:
         if missing and os.environ.get("KALSHI_LAB_BROWSER") != "required" and item.path.parent == Path(__file__).parent:
