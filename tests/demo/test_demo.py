@@ -135,6 +135,27 @@ def test_the_first_cell_of_the_readme_runs(tmp_path: Path) -> None:
     assert "yes" in done.stdout
 
 
+NEWCOMER = ("A first cell", "Theses, news, and an agent that shows its work", "Be told when it happens")
+
+
+@pytest.mark.long
+def test_a_newcomer_comes_to_a_thesis_with_an_alert_that_fired(tmp_path: Path) -> None:
+    """Three parts of the README, pasted one after the other: a thesis stands, an alert fired, and it is in the file."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    parts = [text.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0] for name in NEWCOMER]
+    pasted = [block for part in parts for block in re.findall(r"```python\n(.*?)```", part, re.DOTALL)]
+    told = "lab.close()\nprint(lab.settings.folder / 'alarms.jsonl')"
+    done = run(
+        "-c",
+        "\n".join([*pasted, "print(lab.theses()['name'].to_list(), lab.alerts.history()['what'].to_list())", told]),
+        home=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    *_, kept, place = done.stdout.splitlines()
+    assert kept.startswith("['cold week'] ['fired'")
+    assert json.loads(Path(place).read_text("utf-8").splitlines()[0])["what"] == "fired"
+
+
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
