@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,16 @@ def test_what_an_order_sends() -> None:
     assert second["post_only"] is False
     assert len(second["client_order_id"]) == 36
     assert (placed.order_id, placed.remaining_count, placed.ok) == ("o-1", Decimal("2.5"), True)
+
+
+@pytest.mark.parametrize(
+    "when", ["2036-01-01T05:00:00+00:00", datetime(2036, 1, 1, tzinfo=timezone(timedelta(hours=-5))), 2_082_776_400]
+)
+def test_a_time_in_a_body_is_what_the_exchange_takes(when: Any) -> None:
+    """Lesson 55: text, a time in another zone and Unix seconds are the same seconds in the body, never a text that Python made of them."""
+    with Scripted(lambda _asked: Answer(PLACED, 201)) as server, client(server) as kalshi:
+        kalshi.orders.create(kl.NewOrder(ticker="KX-A", side="bid", count=1, price="0.42", expiration_time=when))
+    assert json.loads(server.asked[0].body)["expiration_time"] == 2_082_776_400
 
 
 @pytest.mark.parametrize(

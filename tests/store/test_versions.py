@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,19 @@ def test_a_store_of_a_later_library_says_what_it_needs(path: Path) -> None:
         assert "kalshi_lab>=9.4.0" in caught.value.hint
     assert path.read_bytes() == before
     assert backups(path) == []
+
+
+def test_a_migration_leaves_everybodys_loggers_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Lesson 54: no logger is switched off by it, and no handler or level is another one."""
+    made_by(path, 1)
+    mine, root = logging.getLogger("my.own.app"), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    assert asyncio.run(Store(path).read(VERSION)).item() == str(len(SCHEMAS))
+    assert (root.handlers, root.level) == (handlers, level)
+    loggers = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    assert not [one.name for one in loggers if one.disabled and one.name.startswith(("my.", "kalshi_lab"))]
+    mine.warning("still heard")
+    assert "still heard" in caplog.text
 
 
 def test_a_store_notes_the_library_that_made_it(store: Store) -> None:
