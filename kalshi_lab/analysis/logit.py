@@ -2,8 +2,11 @@
 
 log(p / (1 - p)) = intercept + slope x log(f / (1 - f)). Honest prices have slope 1 and intercept 0; a slope above 1 says that prices
 are drawn towards even odds, the favourite-longshot bias. D. R. Cox, "Two further applications of a model for binary regression",
-Biometrika 45 (1958). The errors are the cluster-robust sandwich, G/(G-1) times: K.-Y. Liang, S. L. Zeger, "Longitudinal data analysis
-using generalized linear models", Biometrika 73 (1986).
+Biometrika 45 (1958).
+
+Clustered errors are the jackknife's, with one step of Newton's for each cluster left out; the slope has the degrees of freedom of
+`ratio.slope`, the intercept those of `ratio.means`, which name their sources. Without clusters the errors are the sandwich, G/(G-1)
+times: K.-Y. Liang, S. L. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LINE = ("slope", "slope_low", "slope_high", "intercept", "intercept_low", "intercept_high")
+SHARES = ("own", "shared", "weighed")
 STEPS, CLOSE, STEEPEST = 40, 1e-10, 50.0
 
 
@@ -74,28 +78,73 @@ def _errors(ready: pl.DataFrame, names: list[str], *, clustered: bool, confidenc
     miss = pl.col("won") - p
     fixed = {name: pl.col(name).first() for name in ("a", "b", "h00", "h01", "h11", "det")}
     if clustered:
-        rows = ratio.sums(
-            ready.sort(*names, "cluster", "x", "won"), [*names, "cluster"], **fixed,
-            s0=(w * miss).sum(), s1=(w * miss * x).sum(), share=(w * p * (1 - p)).sum(),
-        )  # fmt: skip
-        rows = rows.with_columns(m00=pl.col("s0") ** 2, m01=pl.col("s0") * pl.col("s1"), m11=pl.col("s1") ** 2, draw=1)
+        rows = _left_out(ready.with_columns(v=w * p * (1 - p), s=w * miss), names, fixed)
     else:  # every forecast is a cluster of its own; those of one price and outcome are alike
         square = pl.col("weight_squares") * miss**2
+        slope = (pl.col("h00") * x - pl.col("h01")) / pl.col("det")
+        intercept = (pl.col("h11") - pl.col("h01") * x) / pl.col("det")
         rows = ready.sort(*names, "x", "won").with_columns(
-            m00=square, m01=square * x, m11=square * x * x, draw="n", share=w * p * (1 - p)
+            draw="n", slope=slope**2 * square, intercept=intercept**2 * square, own=0.0, shared=0.0, weighed=0.0
         )
-    sums = ratio.sums(rows, names, "m00", "m01", "m11", "draw", **fixed, squares=pl.col("share").pow(2).sum())
-    det, count = pl.col("det"), pl.col("draw")
-    effective = (pl.col("h00") ** 2 / pl.col("squares")).clip(2, None) if clustered else count.cast(pl.Float64)
-    h00, h01, h11 = pl.col("h00"), pl.col("h01"), pl.col("h11")
-    slope = (h00**2 * pl.col("m11") - 2 * h00 * h01 * pl.col("m01") + h01**2 * pl.col("m00")) / det**2
-    intercept = (h11**2 * pl.col("m00") - 2 * h11 * h01 * pl.col("m01") + h01**2 * pl.col("m11")) / det**2
-    factor = pl.when(count > 2).then(count / (count - 1))  # noqa: PLR2004 - two clusters make a line
-    t = effective.map_elements(lambda n: student(confidence, n - 1), return_dtype=pl.Float64)
-    sums = sums.with_columns(_t=t, _b=(factor * slope).sqrt(), _a=(factor * intercept).sqrt())
+    shares = {f"{name}2": pl.col(name).pow(2).sum() for name in SHARES}
+    sums = ratio.sums(
+        rows, names, "slope", "intercept", "draw", *SHARES, **{name: fixed[name] for name in ("a", "b")}, **shares
+    )
+    count = pl.col("draw")
+    least = (
+        {"b": _least("own", "shared"), "a": _draws("weighed")}
+        if clustered
+        else dict.fromkeys("ab", count.cast(pl.Float64))
+    )
+    factor = pl.when(count > 2).then((count - 1) / count if clustered else count / (count - 1))  # noqa: PLR2004 - two clusters make a line
+    slope, intercept = pl.col("slope"), pl.col("intercept")
+    t = {
+        f"_t{end}": each.map_elements(lambda n: student(confidence, n - 1), return_dtype=pl.Float64)
+        for end, each in least.items()
+    }
+    sums = sums.with_columns(**t, _b=(factor * slope).sqrt(), _a=(factor * intercept).sqrt())
     ends = {
-        f"{name}_{end}": pl.col(of) + sign * pl.col("_t") * pl.col(error)
+        f"{name}_{end}": pl.col(of) + sign * pl.col(f"_t{of}") * pl.col(error)
         for name, of, error in (("slope", "b", "_b"), ("intercept", "a", "_a"))
         for end, sign in (("low", -1), ("high", 1))
     }
     return sums.select(*names, slope="b", intercept="a", **ends)
+
+
+def _left_out(ready: pl.DataFrame, names: list[str], fixed: dict[str, pl.Expr]) -> pl.DataFrame:
+    """For each cluster the squares by which a step without it would move slope and intercept, and its shares of their variances."""
+    v, x, s = pl.col("v"), pl.col("x"), pl.col("s")
+    rows = ratio.sums(
+        ready.sort(*names, "cluster", "x", "won"), [*names, "cluster"], **fixed, s0=s.sum(), s1=(s * x).sum(),
+        g00=v.sum(), g01=(v * x).sum(), g11=(v * x * x).sum(),
+    )  # fmt: skip
+    h00, h01, h11, g00, g01, g11 = (pl.col(name) for name in ("h00", "h01", "h11", "g00", "g01", "g11"))
+    r00, r01, r11, s0, s1 = h00 - g00, h01 - g01, h11 - g11, pl.col("s0"), pl.col("s1")
+    rest = r00 * r11 - r01**2
+    # without some clusters there is no line: those count as they do in the line of all
+    det, (q00, q01, q11) = (
+        pl.when(rest > ratio.ROUNDED * pl.col("det")).then(rest).otherwise(pl.col("det")),
+        (
+            pl.when(rest > ratio.ROUNDED * pl.col("det")).then(r).otherwise(h)
+            for r, h in ((r00, h00), (r01, h01), (r11, h11))
+        ),
+    )
+    return rows.with_columns(
+        draw=1,
+        slope=((q00 * s1 - q01 * s0) / det) ** 2,
+        intercept=((q11 * s0 - q01 * s1) / det) ** 2,
+        own=(h01**2 * g00 - 2 * h00 * h01 * g01 + h00**2 * g11) / pl.col("det") ** 2,
+        shared=((h00 * g01 - h01 * g00) / pl.col("det")) ** 2,
+        weighed=g00,
+    )
+
+
+def _least(own: str, shared: str) -> pl.Expr:
+    """The fewer draws of two; what clusters share says nothing where it is 0 but for rounding."""
+    told = pl.col(shared) > ratio.ROUNDED * pl.col(own)
+    return pl.min_horizontal(_draws(own), pl.when(told).then(_draws(shared)))
+
+
+def _draws(name: str) -> pl.Expr:
+    """As how many equal ones unequal shares of a variance count."""
+    return (pl.col(name) ** 2 / pl.col(f"{name}2")).clip(2, None)

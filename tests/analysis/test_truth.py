@@ -264,3 +264,24 @@ def test_the_simulated_makers_bias_is_found(bias: float) -> None:
     print(scores["n"], scores["clusters"], scores["slope"], scores["slope_low"], scores["slope_high"])
     assert scores["slope_low"] < 1 / (1 - bias) < scores["slope_high"]
     assert (scores["slope_low"] > 1.1) == (bias > 0)
+
+
+def lopsided(seed: int, bias: float) -> pl.DataFrame:
+    """Three events of sixty markets beside fifty-seven of two."""
+    drawn = forecasts(seed, bias=bias, events=60, markets=60).with_columns(
+        place=pl.int_range(pl.len()).over("event_ticker")
+    )
+    large = pl.col("event_ticker").is_in(["E0", "E1", "E2"])
+    return drawn.filter(large | (pl.col("place") < 2)).with_columns(
+        event_ticker=pl.format("{}-{}", "seed", "event_ticker")
+    )
+
+
+@pytest.mark.parametrize("seeds", [FEW, ALL])
+def test_a_few_large_events_do_not_make_the_line_too_sure(seeds: range) -> None:
+    """CAL-1: of events of very unequal size the slope's interval holds the planted one; a plain sandwich's does not."""
+    drawn = pl.concat([lopsided(seed, 0.2) for seed in seeds])
+    scores = calibration(drawn, cluster="event_ticker", by="seed").scores.filter(~pl.col("overall"))
+    count = held(scores, "slope", 1.25, seeds)
+    print(f"slope: {count} of {len(seeds)}")
+    assert stats.binomtest(count, len(seeds), 0.95, alternative="less").pvalue > 0.001
