@@ -199,9 +199,9 @@ class Views:  # noqa: PLW1641 - levels change, so that a book has no hash
     def cost_to_fill(self, contracts: Decimal | str | float, side: Side = "yes", action: Action = "buy") -> FillCost:
         """What buying or selling that many contracts of `side` at once would cost, level by level, before fees.
 
-        A buy takes the asks, a sale the bids, best first. What the book does not hold is left in `unfilled`. The sums alone, quick
-        enough for every change of a live book; `kl.slippage` shows the levels as a frame, nets fees and refuses a stale book. UsageError where
-        `contracts` is not above zero or has more than 2 decimals.
+        A buy takes the asks, a sale the bids, best first. What the book does not hold is left in `unfilled`. These are the sums alone,
+        quick enough for every change of a live book; `kl.slippage` shows the levels, nets the fees and refuses a stale book. UsageError
+        where `contracts` is not above zero or has more than 2 decimals.
         """
         asked = _number("contracts", contracts)
         if not 0 < asked <= _MOST or asked * 100 % 1:
