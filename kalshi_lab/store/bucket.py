@@ -217,10 +217,11 @@ class Bucket:
                 del self._leases[below]
 
     def _hold(self, name: str) -> None:
-        """Raise StoreError where another export took over what this one was writing."""
-        for below, lease in list(self._leases.items()):
-            if _within(name, below):
-                lease.hold()
+        """Raise StoreError where the export that writes is over, or another took over."""
+        lease = next((one for below, one in list(self._leases.items()) if _within(name, below)), None)
+        if lease is None:
+            raise StoreError(f"{self}/{name} was not written: nobody holds its lease", hint="Export again")
+        lease.hold()
 
     def source(self, name: str) -> str:
         """A name as the file system knows it that DuckDB is given."""

@@ -27,7 +27,11 @@ def checked(path: str | os.PathLike[str], what: str) -> Path:
     text = os.fspath(path)
     hint = "Give a plain path, such as exports/2026"
     if not isinstance(text, str) or not text.strip() or "://" in text:
-        raise UsageError(f"{what} {text!r} is no path to a file or folder on this machine", hint=hint)
+        lake = isinstance(text, str) and text.startswith("s3://")
+        raise UsageError(
+            f"{what} {text!r} is no path to a file or folder on this machine",
+            hint=f"A lake on object storage is kl.Lake({text!r})" if lake else hint,
+        )
     made = Path(text)
     parts = made.parts[1:] if made.anchor else made.parts
     if not parts or len(os.fsencode(text.encode("utf-8", "replace"))) > 2000:  # noqa: PLR2004 - half of what systems take

@@ -402,7 +402,10 @@ def test_a_large_file_goes_in_pieces_and_is_whole(lake: kl.Lake, monkeypatch: py
     monkeypatch.setattr(bucket, "AT_ONCE", 1)
     monkeypatch.setattr(bucket, "PIECE", 5 * 1024 * 1024)
     data, sources = bytes(range(256)) * 24_000, list[str]()
-    lake.place.publish("trades/owner=main/part.parquet", data, sources.append)
+    with pytest.raises(kl.StoreError, match="nobody holds its lease"):
+        lake.place.publish("trades/owner=main/part.parquet", data)
+    with lake.place.alone("trades/owner=main"):
+        lake.place.publish("trades/owner=main/part.parquet", data, sources.append)
     assert lake.place.read("trades/owner=main/part.parquet") == data
     version = lake.place.parts()["trades/owner=main/part.parquet"]
     assert lake.place.stretch("trades/owner=main/part.parquet", version, 100, 300_100) == data[100:300_100]

