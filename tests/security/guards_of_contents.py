@@ -248,7 +248,7 @@ def any_statement(patch: pytest.MonkeyPatch) -> None:
 GUARDS = [
     Guard("S7", "one SELECT", one_select_alone, any_statement),
     Guard("S7", "no files by SQL", no_files_by_sql, attribute(instance, "CLOSED", "SELECT 1")),
-    Guard("S8", "names of files", names_lead_nowhere, attribute(files, "_odd", lambda _: "")),
+    Guard("S8", "names of files", names_lead_nowhere, attribute(files, "odd", lambda _: "")),
     Guard("S8", "series in paths", a_series_is_no_path, attribute(export, "TIDY", "(?s).*")),
     Guard("S8", "folders of runs", folders_have_no_braces, rewritten(runs, "_target", '{"{", "}"} & set(str(out))', "False")),
     Guard("S9", "names of parameters", names_of_parameters_are_declared,
