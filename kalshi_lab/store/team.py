@@ -1,7 +1,8 @@
 """A store for several people: a DuckLake, whose rows are Parquet files in a folder that all reach, and whose catalogue is in PostgreSQL.
 
 No server of this library's: PostgreSQL says which files count, DuckDB reads and writes them. Writers take turns by a lock of PostgreSQL
-that is gone with whoever held it, so what each finds is what the one before left; readers never wait.
+that is gone with whoever held it, so what each finds is what the one before left; readers never wait. Should the lock's connection be
+cut while its writer goes on, the catalogue itself refuses the later commit of two: none is tried again over what came in between.
 """
 
 from __future__ import annotations
@@ -40,17 +41,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LOCK = 0x6B616C736869  # the number of the lock by which writers take turns: "kalshi"
 TURN = f"SELECT * FROM postgres_query('turn', 'SELECT pg_try_advisory_xact_lock({LOCK})')"
+ALONE = "SET ducklake_max_retry_count = 0"  # else DuckLake puts inserts of two writers into one table, one key twice
+OUTRUN = (
+    "ducklake_snapshot_pkey"  # what the catalogue refuses the later of two commits for, in every language of PostgreSQL
+)
 HOLDER = f"""
 SELECT * FROM postgres_query('turn', 'SELECT activity.application_name FROM pg_locks AS locks
 JOIN pg_stat_activity AS activity USING (pid)
-WHERE locks.locktype = ''advisory'' AND (locks.classid::bigint << 32) | locks.objid::bigint = {LOCK} AND locks.granted')
+WHERE locks.locktype = ''advisory'' AND (locks.classid::bigint << 32) | locks.objid::bigint = {LOCK} AND locks.granted
+AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())')
 """
 NEEDED = "SELECT coalesce(sum(file_size_bytes), 0) + coalesce(sum(delete_file_size_bytes), 0) FROM ducklake_table_info('store')"
 OLD = "older_than => now() - INTERVAL 1 DAY"  # a question that began before that is over
 MERGE = "CHECKPOINT store"
 EXPIRE = f"SELECT count(*) FROM ducklake_expire_snapshots('store', {OLD})"
 CLEAN = f"SELECT count(*) FROM ducklake_cleanup_old_files('store', {OLD})"
-SECRET = re.compile(r"password\s*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
+WORDS = (
+    *("host", "hostaddr", "port", "dbname", "user", "service", "passfile", "connect_timeout", "target_session_attrs"),
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "channel_binding", "require_auth", "gssencmode"),
+)
+NAMED = re.compile(rf"\s*((?:{'|'.join(WORDS)})\s*=\s*('[^'\\]*'|[^\s'=\\]+)(\s+|$))+")
 SETUP = 'pip install "kalshi_lab[team]"'
 CARE = "PostgreSQL's own tools back up the catalogue, and those of your disk the folder"
 
@@ -61,20 +71,17 @@ class DuckLake:
 
     catalogue: a PostgreSQL database, in libpq's words; its password stands in ~/.pgpass or PGPASSWORD, which libpq reads itself, and
     never here. data: the folder for the rows, which every machine reaches under this path. Everybody who may write to both may change and
-    delete everything. Raises UsageError for a password in the words, or an odd path. Needs the extra `team`.
+    delete everything. Raises UsageError for other words, a password among them, or an odd path. Needs the extra `team`.
     """
 
     catalogue: str
     data: Path
 
     def __init__(self, catalogue: str, data: str | os.PathLike[str]) -> None:
-        if SECRET.search(catalogue):
+        if not NAMED.fullmatch(catalogue):  # what it was is not repeated: a password may be in it
             raise UsageError(
-                "a password has no place in the catalogue's words", hint="Put it into ~/.pgpass or PGPASSWORD"
-            )
-        if "=" not in catalogue and "://" not in catalogue:
-            raise UsageError(
-                "the catalogue is a PostgreSQL database", hint='Name it like "host=db dbname=kalshi user=ann"'
+                f"the catalogue is a PostgreSQL database, named by {', '.join(WORDS)}; a password has no place there",
+                hint='Name it like "host=db dbname=kalshi user=ann", and put the password into ~/.pgpass or PGPASSWORD',
             )
         object.__setattr__(self, "catalogue", catalogue)
         object.__setattr__(self, "data", files.checked(data, "data").expanduser().absolute())
@@ -99,7 +106,15 @@ class TeamStore(Store):
 
     def _kept(self, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
         with self._turn(Job()):
-            return super()._kept(connection, work, noted)
+            try:
+                return super()._kept(connection, work, noted)
+            except duckdb.TransactionException as error:
+                if OUTRUN not in str(error):
+                    raise
+                raise StoreBusy(
+                    f"another writer of {self.path} came in between, and nothing of this transaction is kept",
+                    hint="Try again; the connection to PostgreSQL was cut meanwhile",
+                ) from None
 
     @contextmanager
     def _turn(self, job: Job) -> Iterator[None]:
@@ -195,7 +210,7 @@ class _Attached:
                 self._base = self._made()
             connection = self._base.cursor()
         try:
-            with _reached():
+            with _reached(self._lake):
                 connection.execute("USE store")
             if job is not None:
                 job.holds(connection)
@@ -230,10 +245,11 @@ class _Attached:
         words, data = self._lake.catalogue, self._lake.data
         mode = ", READ_ONLY" if self._config is not None else ""
         name = f"kalshi_lab of {getpass.getuser()}, PID {os.getpid()}"
-        with _reached():
+        with _reached(self._lake):
             base.execute(f"ATTACH {_text(f'ducklake:postgres:{words}')} AS store (DATA_PATH {_text(f'{data}/')}{mode})")
         if self._config is None:
-            named = f"{words} application_name='{name}'" if "://" not in words else words
+            base.execute(ALONE)
+            named = f"{words} application_name='{name}'"
             base.execute(f"ATTACH {_text(named)} AS turn (TYPE postgres)")
         else:
             base.execute(f"SET allowed_directories = [{_text(f'{data}/')}]; SET enable_external_access = false")
@@ -248,13 +264,14 @@ class _Attached:
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
+def _reached(lake: DuckLake) -> Iterator[None]:
     """The error for a catalogue that is not there."""
     try:
         yield
     except duckdb.Error as error:
+        cause = str(error).rpartition(f'{lake.catalogue}": ')[2]  # DuckDB says the words twice before it
         raise StoreError(
-            f"the catalogue cannot be reached: {short(error)}",
+            f"the catalogue cannot be reached: {short(Exception(cause))}",
             hint="Is PostgreSQL running, the database made (createdb kalshi), and the password in ~/.pgpass?",
         ) from None
 

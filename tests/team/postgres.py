@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NEEDED = ("initdb", "pg_ctl", "createdb")
+NEEDED = ("initdb", "pg_ctl", "createdb", "psql")
 PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 
 
@@ -46,6 +46,18 @@ class Server:
         """Make a database; its words."""
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
         return self.words(name)
+
+    def sql(self, *statements: str) -> None:
+        """Run statements as the server's owner."""
+        for statement in statements:
+            self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-qAt", "-c", statement)
+
+    def asks_for_passwords(self) -> None:
+        """Let everybody but the server's owner in by password alone."""
+        rules = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (self._folder / "data" / "pg_hba.conf").write_text(rules)
+        self.stop()
+        self.start()
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"

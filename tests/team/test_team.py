@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from kalshi_lab.store.team import DuckLake, TeamStore
 from kalshi_lab.store.versions import SCHEMAS
 from tests.safety import pages
 from tests.team import postgres
-from tests.team.writer import COMMON
+from tests.team.writer import COMMON, keep, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,3 +215,65 @@ def test_nobody_at_the_address_is_told_with_what_to_do(server: postgres.Server, 
     for words in (server.words("nothing"), "host=127.0.0.1 port=1 dbname=x user=y"):
         with pytest.raises(kl.StoreError, match="createdb"):
             ask(store(DuckLake(words, tmp_path / "rows"), tmp_path), "SELECT 1")
+
+
+CUT = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE locktype = 'advisory' AND granted AND datname = '{}'"""
+
+
+def counted(made: Store) -> None:
+    asyncio.run(made.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('counted', '0')") and None))
+
+
+def test_a_writer_whose_lock_was_cut_keeps_nothing_that_stands_already(
+    server: postgres.Server, lake: DuckLake, tmp_path: Path
+) -> None:
+    """The lock's connection is gone while its writer goes on, and another one brings the same rows: they stand once."""
+    first, second = store(lake, tmp_path / "first"), store(lake, tmp_path / "second")
+    counted(first)
+    assert ask(second, "SELECT count(*) FROM ledger") == [(0,)]
+
+    def slow(connection: Any) -> None:
+        keep(connection, "one", 1)
+        server.sql(CUT.format(lake.catalogue.rpartition("=")[2]))
+        asyncio.run(second.write(lambda other: keep(other, "one", 1)))
+
+    with pytest.raises(kl.StoreBusy, match="came in between, and nothing of this transaction is kept"):
+        asyncio.run(first.write(slow))
+    rows = pages.ROWS + COMMON
+    assert ask(first, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(rows, rows)]
+    assert ask(first, "SELECT page FROM ledger") == [(1,)]
+    asyncio.run(work(first, "one", 2))
+    assert ask(first, "SELECT value FROM meta WHERE key = 'counted'") == [("2",)]
+
+
+def test_a_password_is_in_nothing_that_is_shown(
+    server: postgres.Server,
+    lake: DuckLake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """S1: a canary, given as libpq takes it: wrong, it is an error of ours without it; right, it is nowhere in the store."""
+    canary, name = "canary-7f3a", lake.catalogue.rpartition("=")[2]
+    server.sql(f"CREATE ROLE ann LOGIN PASSWORD '{canary}'", f"ALTER DATABASE {name} OWNER TO ann")
+    server.asks_for_passwords()
+    ann = DuckLake(lake.catalogue.replace("user=postgres", "user=ann"), lake.data)
+    caplog.set_level(0)
+    monkeypatch.setenv("PGPASSWORD", f"not-{canary}")
+    with pytest.raises(kl.StoreError, match="password authentication failed") as told:
+        pages.keep(store(ann, tmp_path), 1)
+    shown = "".join(traceback.format_exception(told.value))
+    monkeypatch.setenv("PGPASSWORD", canary)
+    made = store(ann, tmp_path)
+    pages.keep(made, 1)
+    for sql in (
+        "SELECT * FROM duckdb_databases()",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT * FROM duckdb_secrets()",
+    ):
+        shown += str(ask(made, sql))
+    assert canary not in shown + repr(made) + repr(ann) + caplog.text
+    kept_ = [one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()]
+    assert kept_
+    assert not any(canary.encode() in content for content in kept_)
