@@ -42,6 +42,9 @@ T = TypeVar("T")
 LOCK = 0x6B616C736869  # the number of the lock by which writers take turns: "kalshi"
 TURN = f"SELECT * FROM postgres_query('turn', 'SELECT pg_try_advisory_xact_lock({LOCK})')"
 ALONE = "SET ducklake_max_retry_count = 0"  # else DuckLake puts inserts of two writers into one table, one key twice
+SECOND = (
+    "committing"  # the folder for second names; those of a killed writer are swept with other files that nothing needs
+)
 OUTRUN = (
     "ducklake_snapshot_pkey"  # what the catalogue refuses the later of two commits for, in every language of PostgreSQL
 )
@@ -105,9 +108,15 @@ class TeamStore(Store):
         raise UsageError("a DuckLake is no file of one lab", hint=CARE)
 
     def _kept(self, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
-        with self._turn(Job()):
+        with self._turn(Job()), _second_names(self.lake.data) as named:
+
+            def whole(connection: Connection) -> T:
+                done = work(connection)
+                named()
+                return done
+
             try:
-                return super()._kept(connection, work, noted)
+                return super()._kept(connection, whole, noted)
             except duckdb.TransactionException as error:
                 if OUTRUN not in str(error):
                     raise
@@ -160,7 +169,8 @@ class TeamStore(Store):
     async def vacuum(self, *, dry_run: bool = True) -> Vacuumed:
         """Put small files together, and delete those that nothing has needed for a day; a dry run says how much room they have.
 
-        Every transaction leaves small files, so a team whose collectors run all day does this every night. Writers wait meanwhile.
+        Every transaction leaves small files, so a team whose collectors run all day does this every night, from a machine near PostgreSQL:
+        a connection that is lost at its very end may cost the files that it put together. Writers wait meanwhile.
         """
         return await self._away(lambda job: self._vacuum(job, dry_run=dry_run))
 
@@ -261,6 +271,38 @@ class _Attached:
             base, self._base = self._base, None
         if base is not None:
             base.close()
+
+
+@contextmanager
+def _second_names(data: Path) -> Iterator[Callable[[], None]]:
+    """Second names for the files of a transaction, given just before it commits, which put back what DuckLake deletes wrongly.
+
+    It takes a commit whose answer was lost for one that failed, and deletes files that the catalogue may have by then. What the catalogue
+    does not have, it passes over.
+    """
+    before, names = _files(data), dict[Path, Path]()
+
+    def give() -> None:
+        (data / SECOND).mkdir(exist_ok=True)
+        for one in _files(data) - before:
+            name = data / SECOND / one.name
+            os.link(one, name)
+            names[name] = one
+
+    try:
+        yield give
+    except (duckdb.Error, RuntimeError):  # the latter of the stop button
+        for name, one in names.items():
+            if not one.exists():
+                os.link(name, one)
+        raise
+    finally:
+        for name in names:
+            name.unlink()
+
+
+def _files(data: Path) -> set[Path]:
+    return {one for one in data.rglob("*.parquet") if one.parent.name != SECOND}
 
 
 @contextmanager

@@ -247,6 +247,38 @@ def test_a_writer_whose_lock_was_cut_keeps_nothing_that_stands_already(
     assert ask(first, "SELECT value FROM meta WHERE key = 'counted'") == [("2",)]
 
 
+def test_a_commit_whose_answer_was_lost_is_found_again(server: postgres.Server, lake: DuckLake, tmp_path: Path) -> None:
+    """The server commits, its answer never comes: an error, and who goes on finds the page and does not keep it twice."""
+    near, command = store(lake, tmp_path), [sys.executable, "-m", "tests.team.wire", str(server.port)]
+    counted(near)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as wire:
+        assert wire.stdin is not None
+        assert wire.stdout is not None
+        words = lake.catalogue.replace(f"port={server.port}", f"port={int(wire.stdout.readline())}")
+        far, said = store(DuckLake(words, lake.data), tmp_path / "far"), list[str]()
+
+        def arm(step: str) -> None:
+            if step == "written":
+                print("arm", file=wire.stdin, flush=True)
+                said.append(wire.stdout.readline())  # type: ignore[union-attr]  # asserted above
+
+        try:
+            asyncio.run(work(far, "one", 1))
+            far.reached = arm
+            with pytest.raises(kl.StoreError):
+                asyncio.run(work(far, "one", 2))
+            assert [*said, wire.stdout.readline()] == ["armed\n", "lost\n"]
+            assert ask(near, "SELECT page FROM ledger ORDER BY page") == [(1,), (2,)]
+            far.reached = lambda _: None
+            asyncio.run(work(far, "one", 3))
+        finally:
+            wire.kill()
+    assert ask(near, "SELECT page FROM ledger ORDER BY page") == [(1,), (2,), (3,)]
+    assert ask(near, "SELECT value FROM meta WHERE key = 'counted'") == [("3",)]
+    rows = 3 * (pages.ROWS + COMMON)
+    assert ask(near, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(rows, rows)]
+
+
 def test_a_password_is_in_nothing_that_is_shown(
     server: postgres.Server,
     lake: DuckLake,
