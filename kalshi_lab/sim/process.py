@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from queue import Empty, Queue
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from kalshi_lab.errors import UsageError
+from kalshi_lab.sim.clock import STALE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +39,10 @@ class Controls:
         return f"http://127.0.0.1:{self.port}{PREFIX}"
 
     def advance(self, seconds: float) -> str:
-        """Move the virtual clock forward; gives the new time as text."""
-        return str(self._control("POST", "/sim/advance", {"seconds": seconds})["now"])
+        """Move the virtual clock forward; gives the new time as text, once every lab on this exchange knows it."""
+        now = str(self._control("POST", "/sim/advance", {"seconds": seconds})["now"])
+        time.sleep(STALE)  # a lab that asked just before trusts the time before for so long
+        return now
 
     def now(self) -> str:
         """The virtual time as text."""

@@ -16,21 +16,39 @@ if TYPE_CHECKING:
 MARKETS = 300
 
 
+class Kept:
+    """One exchange for all tests that leave its clock alone; whoever moves it has the next one begin anew, so no order of tests matters."""
+
+    def __init__(self) -> None:
+        self.exchange, self.began = self._started()
+
+    def _started(self) -> tuple[Exchange, str]:
+        exchange = process.start(markets=MARKETS, clock="frozen")
+        return exchange, exchange.advance(
+            7200
+        )  # the world begins at the opening of some markets, which have done nothing yet
+
+    def as_begun(self) -> Exchange:
+        """The exchange at the time at which it began, with nothing wrong and nothing logged."""
+        if self.exchange.now() != self.began:
+            self.exchange.stop()
+            self.exchange, self.began = self._started()
+        self.exchange.faults()
+        self.exchange.reset_log()
+        return self.exchange
+
+
 @pytest.fixture(scope="session")
-def running() -> Iterator[Exchange]:
-    """One exchange for all tests of this folder; its clock only moves on."""
-    with process.start(markets=MARKETS, clock="frozen") as started:
-        started.advance(7200)  # the world begins at the opening of some markets, which have done nothing yet
-        yield started
+def running() -> Iterator[Kept]:
+    kept = Kept()
+    yield kept
+    kept.exchange.stop()
 
 
 @pytest.fixture
-def upset(running: Exchange) -> Iterator[Exchange]:
-    """That exchange with nothing wrong and nothing logged yet."""
-    running.faults()
-    running.reset_log()
-    yield running
-    running.faults()
+def upset(running: Kept) -> Exchange:
+    """An exchange with nothing wrong and nothing logged yet, at the beginning of its time."""
+    return running.as_begun()
 
 
 @pytest.fixture(scope="session")
