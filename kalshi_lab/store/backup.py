@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from kalshi_lab import markup
 from kalshi_lab.errors import StoreBusy, StoreCorrupt, UsageError
 from kalshi_lab.store import files
-from kalshi_lab.store.connection import opening_error, told
+from kalshi_lab.store.connection import opening_error, quoted, told
 from kalshi_lab.store.store import make_folder
 from kalshi_lab.store.versions import SCHEMAS, too_new
 
@@ -207,11 +207,6 @@ def finished(part: Path) -> str:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
     return sha256
-
-
-def quoted(path: Path) -> str:
-    """A path as SQL text."""
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def checksum_of(path: Path) -> Path:

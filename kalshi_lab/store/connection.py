@@ -123,6 +123,11 @@ def _words(error: Exception, path: Path | None) -> str:
     return str(error)[:2000].replace(str(path), "").lower()
 
 
+def quoted(text: object) -> str:
+    """A path, or another text, as SQL has it."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def short(error: Exception) -> str:
     """The first line of an error's text."""
     return str(error).split("\n")[0].strip()[:300]

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 import duckdb
 
-from kalshi_lab.store.connection import LOCKED
+from kalshi_lab.store.connection import LOCKED, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ class Instance:
                 self._base = self._started()
             try:
                 if not self._inside:
-                    self._base.execute(f"ATTACH {_text(self._path)} AS store{'' if self._writes else ' (READ_ONLY)'}")
+                    self._base.execute(f"ATTACH {quoted(self._path)} AS store{'' if self._writes else ' (READ_ONLY)'}")
                 connection = self._base.cursor()
                 connection.execute("USE store")
             except BaseException as error:
@@ -70,7 +70,7 @@ class Instance:
         base = duckdb.connect(":memory:", config={**later, "temp_directory": f"{self._path}.tmp"})
         base.execute("SET GLOBAL TimeZone = 'UTC'")
         if not self._writes:
-            paths = ", ".join(_text(f"{self._path}{end}") for end in ("", *LOGS))
+            paths = ", ".join(quoted(f"{self._path}{end}") for end in ("", *LOGS))
             base.execute(f"SET allowed_paths = [{paths}]; {CLOSED}; SET lock_configuration = true")
         return base
 
@@ -106,10 +106,6 @@ _INSTANCES: WeakValueDictionary[tuple[str, str], Instance] = WeakValueDictionary
 def instance_of(path: Path, config: Config, *, writes: bool) -> Instance:
     """The instance of a file for one way of opening it, one in this process for as long as a Store holds it."""
     return _INSTANCES.setdefault((str(path.resolve()), str(config)), Instance(path, config, writes=writes))
-
-
-def _text(path: object) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _rest() -> None:

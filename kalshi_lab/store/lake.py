@@ -21,7 +21,7 @@ import polars as pl
 
 from kalshi_lab.errors import StoreError, UsageError
 from kalshi_lab.store import files
-from kalshi_lab.store.connection import READ, fetch, told
+from kalshi_lab.store.connection import READ, fetch, quoted, told
 from kalshi_lab.store.places import FILE, Folder
 from kalshi_lab.store.store import Store
 from kalshi_lab.store.verify import keys
@@ -276,8 +276,3 @@ def _column(name: str, kind: str, there: str | None) -> str:
         if there == kind
         else f'CAST({"NULL" if there is None else chr(34) + name + chr(34)} AS {kind}) AS "{name}"'
     )
-
-
-def quoted(path: object) -> str:
-    """A path as SQL's text."""
-    return "'" + str(path).replace("'", "''") + "'"

@@ -20,9 +20,9 @@ import msgspec
 import polars as pl
 
 from kalshi_lab.errors import StoreError, UsageError, one_of
-from kalshi_lab.store.connection import fetch, told
+from kalshi_lab.store.connection import fetch, quoted, told
 from kalshi_lab.store.export import NOTES, NOWHERE, WROTE, midnight, parquet
-from kalshi_lab.store.lake import DATASETS, quoted
+from kalshi_lab.store.lake import DATASETS
 from kalshi_lab.store.places import FILE, Version
 from kalshi_lab.store.verify import keys
 

@@ -11,8 +11,8 @@ import polars as pl
 from kalshi_lab import markup
 from kalshi_lab.errors import UsageError
 from kalshi_lab.store import files, writes
-from kalshi_lab.store.backup import MADE_BY, alone, attached, beside, finished, log_of, quoted
-from kalshi_lab.store.connection import told
+from kalshi_lab.store.backup import MADE_BY, alone, attached, beside, finished, log_of
+from kalshi_lab.store.connection import quoted, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

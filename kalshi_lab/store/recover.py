@@ -21,9 +21,8 @@ from kalshi_lab.store.backup import (
     held,
     keep_aside,
     log_of,
-    quoted,
 )
-from kalshi_lab.store.connection import WRITE, in_transaction, told
+from kalshi_lab.store.connection import WRITE, in_transaction, quoted, told
 from kalshi_lab.store.versions import SCHEMAS, create
 
 if TYPE_CHECKING:

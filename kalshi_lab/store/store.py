@@ -163,9 +163,9 @@ class Store(Upkeep):
 
     def _write(self, job: Job, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
         with self._writing(job) as connection, told():
-            return self._kept(connection, work, noted)
+            return self._kept(job, connection, work, noted)
 
-    def _kept(self, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
+    def _kept(self, job: Job, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:  # noqa: ARG002 - for those who wait here
         done = in_transaction(connection, work, self.reached)
         if noted is not None:
             self._journal.add(noted(done))
@@ -179,7 +179,7 @@ class Store(Upkeep):
         self._check_room()
         job.holds(connection)
         with told():
-            return self._kept(connection, work, noted)
+            return self._kept(job, connection, work, noted)
 
     @contextmanager
     def _reading(self, job: Job) -> Iterator[Connection]:

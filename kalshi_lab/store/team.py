@@ -25,8 +25,8 @@ import duckdb
 
 from kalshi_lab.errors import StoreBusy, StoreError, UsageError
 from kalshi_lab.store import files
-from kalshi_lab.store.connection import READ, in_transaction, short, told
-from kalshi_lab.store.gate import WRITING, Job
+from kalshi_lab.store.connection import READ, quoted, short, told
+from kalshi_lab.store.gate import WRITING
 from kalshi_lab.store.line import WRITER, Patience
 from kalshi_lab.store.prune import Vacuumed
 from kalshi_lab.store.store import Store, make_folder
@@ -36,18 +36,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kalshi_lab.store.connection import Connection
+    from kalshi_lab.store.gate import Job
     from kalshi_lab.store.store import Noted
 
 T = TypeVar("T")
 LOCK = 0x6B616C736869  # the number of the lock by which writers take turns: "kalshi"
 TURN = f"SELECT * FROM postgres_query('turn', 'SELECT pg_try_advisory_xact_lock({LOCK})')"
 ALONE = "SET ducklake_max_retry_count = 0"  # else DuckLake puts inserts of two writers into one table, one key twice
-SECOND = (
-    "committing"  # the folder for second names; those of a killed writer are swept with other files that nothing needs
-)
-OUTRUN = (
-    "ducklake_snapshot_pkey"  # what the catalogue refuses the later of two commits for, in every language of PostgreSQL
-)
+# the folder for second names; those of a killed writer are swept with other files that nothing needs
+SECOND = "committing"
+# what the catalogue refuses the later of two commits for, in every language of PostgreSQL
+OUTRUN = "ducklake_snapshot_pkey"
 HOLDER = f"""
 SELECT * FROM postgres_query('turn', 'SELECT activity.application_name FROM pg_locks AS locks
 JOIN pg_stat_activity AS activity USING (pid)
@@ -56,7 +55,10 @@ AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_databa
 """
 NEEDED = "SELECT coalesce(sum(file_size_bytes), 0) + coalesce(sum(delete_file_size_bytes), 0) FROM ducklake_table_info('store')"
 OLD = "older_than => now() - INTERVAL 1 DAY"  # a question that began before that is over
-MERGE = "CHECKPOINT store"
+# each is a transaction like any other; CHECKPOINT, which does all of it, makes transactions of its own
+TIDY = tuple(
+    f"CALL ducklake_{step}('store')" for step in ("flush_inlined_data", "merge_adjacent_files", "rewrite_data_files")
+)
 EXPIRE = f"SELECT count(*) FROM ducklake_expire_snapshots('store', {OLD})"
 CLEAN = f"SELECT count(*) FROM ducklake_cleanup_old_files('store', {OLD})"
 WORDS = (
@@ -107,8 +109,8 @@ class TeamStore(Store):
         """Raise UsageError: there is no file to copy, check or write anew."""
         raise UsageError("a DuckLake is no file of one lab", hint=CARE)
 
-    def _kept(self, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
-        with self._turn(Job()), _second_names(self.lake.data) as named:
+    def _kept(self, job: Job, connection: Connection, work: Callable[[Connection], T], noted: Noted[T] | None) -> T:
+        with self._turn(job), _second_names(self.lake.data) as named:
 
             def whole(connection: Connection) -> T:
                 done = work(connection)
@@ -116,7 +118,7 @@ class TeamStore(Store):
                 return done
 
             try:
-                return super()._kept(connection, whole, noted)
+                return super()._kept(job, connection, whole, noted)
             except duckdb.TransactionException as error:
                 if OUTRUN not in str(error):
                     raise
@@ -132,9 +134,11 @@ class TeamStore(Store):
         with self._writes.cursor() as asking:
             asking.execute("BEGIN")
             while not asking.execute(TURN).fetchall()[0][0]:
+                job.check()
                 if patience.over:
                     raise self._busy(asking)
                 patience.pause(WRITER)
+            job.check()
             yield
 
     def _busy(self, asking: Connection) -> StoreBusy:
@@ -154,8 +158,7 @@ class TeamStore(Store):
             if version > len(SCHEMAS):
                 raise too_new(self.path, version, library)
             if version < len(SCHEMAS):
-                with self._turn(job):
-                    in_transaction(connection, partial(create, reached=self.reached, keyed=False), self.reached)
+                self._kept(job, connection, partial(create, reached=self.reached, keyed=False), None)
         self._ready = True
 
     def _rows(self) -> Path:
@@ -169,8 +172,7 @@ class TeamStore(Store):
     async def vacuum(self, *, dry_run: bool = True) -> Vacuumed:
         """Put small files together, and delete those that nothing has needed for a day; a dry run says how much room they have.
 
-        Every transaction leaves small files, so a team whose collectors run all day does this every night, from a machine near PostgreSQL:
-        a connection that is lost at its very end may cost the files that it put together. Writers wait meanwhile.
+        Every transaction leaves small files, so a team whose collectors run all day does this every night. Writers wait meanwhile.
         """
         return await self._away(lambda job: self._vacuum(job, dry_run=dry_run))
 
@@ -181,8 +183,10 @@ class TeamStore(Store):
             if dry_run:
                 needed = int(connection.execute(NEEDED).fetchall()[0][0])
                 return Vacuumed(self.path, before, min(before, needed), dry_run, time.monotonic() - began)
+            for statement in TIDY:
+                self._kept(job, connection, partial(_tidied, statement), None)
             with self._turn(job):
-                for statement in (MERGE, EXPIRE, CLEAN):
+                for statement in (EXPIRE, CLEAN):
                     connection.execute(statement).fetchall()
         return Vacuumed(self.path, before, self._taken(), dry_run, time.monotonic() - began)
 
@@ -198,6 +202,10 @@ class TeamStore(Store):
 
     def __repr__(self) -> str:
         return f"<TeamStore {self.lake.data}>"
+
+
+def _tidied(statement: str, connection: Connection) -> None:
+    connection.execute(statement).fetchall()
 
 
 class _Attached:
@@ -226,9 +234,8 @@ class _Attached:
                 job.holds(connection)
             yield connection
         except (duckdb.Error, StoreError):
-            with (
-                self._lock
-            ):  # what the error has left is not known, as where PostgreSQL went away: the next one begins anew
+            # what the error has left is not known, as where PostgreSQL went away: the next one begins anew
+            with self._lock:
                 self._base = None
             raise
         finally:
@@ -256,13 +263,15 @@ class _Attached:
         mode = ", READ_ONLY" if self._config is not None else ""
         name = f"kalshi_lab of {getpass.getuser()}, PID {os.getpid()}"
         with _reached(self._lake):
-            base.execute(f"ATTACH {_text(f'ducklake:postgres:{words}')} AS store (DATA_PATH {_text(f'{data}/')}{mode})")
+            base.execute(
+                f"ATTACH {quoted(f'ducklake:postgres:{words}')} AS store (DATA_PATH {quoted(f'{data}/')}{mode})"
+            )
         if self._config is None:
             base.execute(ALONE)
             named = f"{words} application_name='{name}'"
-            base.execute(f"ATTACH {_text(named)} AS turn (TYPE postgres)")
+            base.execute(f"ATTACH {quoted(named)} AS turn (TYPE postgres)")
         else:
-            base.execute(f"SET allowed_directories = [{_text(f'{data}/')}]; SET enable_external_access = false")
+            base.execute(f"SET allowed_directories = [{quoted(f'{data}/')}]; SET enable_external_access = false")
             base.execute("SET lock_configuration = true")
 
     def close(self) -> None:
@@ -283,11 +292,12 @@ def _second_names(data: Path) -> Iterator[Callable[[], None]]:
     before, names = _files(data), dict[Path, Path]()
 
     def give() -> None:
-        (data / SECOND).mkdir(exist_ok=True)
-        for one in _files(data) - before:
-            name = data / SECOND / one.name
-            os.link(one, name)
-            names[name] = one
+        with files.told(data):  # as where a share has no hard links
+            (data / SECOND).mkdir(exist_ok=True)
+            for one in _files(data) - before:
+                name = data / SECOND / one.name
+                os.link(one, name)
+                names[name] = one
 
     try:
         yield give
@@ -329,7 +339,7 @@ def _load(base: Connection, name: str) -> None:
     fitting = [one for one in made if one.parent.name == f"v{duckdb.__version__}"]
     try:
         if fitting:
-            base.execute(f"LOAD {_text(fitting[0])}")
+            base.execute(f"LOAD {quoted(fitting[0])}")
         else:
             base.execute(f"INSTALL {name}; LOAD {name}")
     except duckdb.Error as error:
@@ -337,10 +347,6 @@ def _load(base: Connection, name: str) -> None:
             f"DuckDB {duckdb.__version__} has no extension {name}: {short(error)}",
             hint=f"{SETUP} has one for DuckDB 1.5.5; of later versions DuckDB fetches it from the internet",
         ) from None
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 _ALL: WeakSet[_Attached] = WeakSet()

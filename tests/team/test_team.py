@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import subprocess
 import sys
 import time
 import traceback
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ import pytest
 import kalshi_lab as kl
 from kalshi_lab.store import Store, team
 from kalshi_lab.store.gate import Job
+from kalshi_lab.store.store import LETTING_GO
 from kalshi_lab.store.team import DuckLake, TeamStore
 from kalshi_lab.store.versions import SCHEMAS
 from tests.safety import pages
@@ -27,7 +31,7 @@ from tests.team import postgres
 from tests.team.writer import COMMON, keep, work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.team
 START = datetime(2026, 11, 22, 14, tzinfo=UTC)
@@ -247,36 +251,99 @@ def test_a_writer_whose_lock_was_cut_keeps_nothing_that_stands_already(
     assert ask(first, "SELECT value FROM meta WHERE key = 'counted'") == [("2",)]
 
 
-def test_a_commit_whose_answer_was_lost_is_found_again(server: postgres.Server, lake: DuckLake, tmp_path: Path) -> None:
-    """The server commits, its answer never comes: an error, and who goes on finds the page and does not keep it twice."""
-    near, command = store(lake, tmp_path), [sys.executable, "-m", "tests.team.wire", str(server.port)]
-    counted(near)
+@contextmanager
+def losing(
+    server: postgres.Server, lake: DuckLake, home: Path, which: int = 0
+) -> Iterator[tuple[TeamStore, Callable[[], list[str]]]]:
+    """A store behind a wire that loses the answer to one commit of its transactions, counted from 0; what the wire said of it."""
+    command = [sys.executable, "-m", "tests.team.wire", str(server.port)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as wire:
         assert wire.stdin is not None
         assert wire.stdout is not None
         words = lake.catalogue.replace(f"port={server.port}", f"port={int(wire.stdout.readline())}")
-        far, said = store(DuckLake(words, lake.data), tmp_path / "far"), list[str]()
+        far, said, written = store(DuckLake(words, lake.data), home), list[str](), count()
 
         def arm(step: str) -> None:
-            if step == "written":
+            if step == "written" and next(written) == which:
                 print("arm", file=wire.stdin, flush=True)
                 said.append(wire.stdout.readline())  # type: ignore[union-attr]  # asserted above
 
+        far._prepare(Job())
+        far.reached = arm
         try:
-            asyncio.run(work(far, "one", 1))
-            far.reached = arm
-            with pytest.raises(kl.StoreError):
-                asyncio.run(work(far, "one", 2))
-            assert [*said, wire.stdout.readline()] == ["armed\n", "lost\n"]
-            assert ask(near, "SELECT page FROM ledger ORDER BY page") == [(1,), (2,)]
-            far.reached = lambda _: None
-            asyncio.run(work(far, "one", 3))
+            yield far, lambda: [*said, wire.stdout.readline()]  # type: ignore[union-attr]  # asserted above
         finally:
             wire.kill()
+
+
+def test_a_commit_whose_answer_was_lost_is_found_again(server: postgres.Server, lake: DuckLake, tmp_path: Path) -> None:
+    """The server commits, its answer never comes: an error, and who goes on finds the page and does not keep it twice."""
+    near = store(lake, tmp_path)
+    counted(near)
+    asyncio.run(work(near, "one", 1))
+    with losing(server, lake, tmp_path / "far") as (far, said):
+        with pytest.raises(kl.StoreError):
+            asyncio.run(work(far, "one", 2))
+        assert said() == ["armed\n", "lost\n"]
+        assert ask(near, "SELECT page FROM ledger ORDER BY page") == [(1,), (2,)]
+        asyncio.run(work(far, "one", 3))
     assert ask(near, "SELECT page FROM ledger ORDER BY page") == [(1,), (2,), (3,)]
     assert ask(near, "SELECT value FROM meta WHERE key = 'counted'") == [("3",)]
     rows = 3 * (pages.ROWS + COMMON)
     assert ask(near, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(rows, rows)]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["small rows written out", "files merged"])
+def test_a_vacuum_whose_answer_was_lost_costs_no_rows(
+    server: postgres.Server, lake: DuckLake, tmp_path: Path, which: int
+) -> None:
+    """The server has the files that were put together, the answer never comes: they are still there, and every row with them."""
+    near = store(lake, tmp_path)
+    pages.keep(near, *range(1, 9))
+    rows = [f"SELECT * FROM {table} ORDER BY ALL" for table in ("trades", "ledger", "meta")]
+    before = [ask(near, one) for one in rows]
+    with losing(server, lake, tmp_path / "far", which) as (far, said):
+        with pytest.raises(kl.StoreError):
+            asyncio.run(far.vacuum(dry_run=False))
+        assert said() == ["armed\n", "lost\n"]
+    assert [ask(store(lake, tmp_path), one) for one in rows] == before
+    pages.keep(near, 9)
+
+
+def test_who_is_stopped_while_waiting_writes_nothing(lake: DuckLake, tmp_path: Path) -> None:
+    """The stop button ends the wait for a turn at once; what waited is not written later."""
+    first, second = store(lake, tmp_path), store(lake, tmp_path, wait=60)
+    pages.keep(first, 1)
+    pages.keep(second, 2)
+
+    async def stopped() -> float:
+        waiting = asyncio.create_task(pages.kept(second, 3))
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return time.monotonic() - began
+
+    with first._turn(Job()):
+        assert asyncio.run(stopped()) < LETTING_GO
+    assert ask(first, "SELECT count(*) FROM ledger") == [(2,)]
+
+
+def test_a_share_without_second_names_says_so(lake: DuckLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some shares have no hard links: an error of ours, and nothing is kept."""
+    made = store(lake, tmp_path)
+    pages.keep(made, 1)
+
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(team.os, "link", refused)
+        with pytest.raises(kl.StoreError, match="not supported"):
+            pages.keep(made, 2)
+    pages.keep(made, 2)
+    assert ask(made, "SELECT count(*) FROM ledger") == [(2,)]
 
 
 def test_a_password_is_in_nothing_that_is_shown(
