@@ -72,7 +72,7 @@ def test_every_notebook_is_run_with_other_parameters() -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_notebook_does_what_its_parameters_say(name: str, tmp_path: Path) -> None:
-    """Section 4 (1, 8): it runs offline to its conclusion without an error or a warning, and shows what was asked for, not its defaults."""
+    """Section 4 (1, 2, 8): it runs offline to its end without error or warning, and shows what was asked for, not its defaults."""
     parameters, told, untold = OTHERS[name]
     ran = kl.run_notebook(
         name, parameters, home=str(tmp_path / "home"), out=tmp_path / "out", html=True, progress=False, timeout="5m"

@@ -170,6 +170,48 @@ def test_nothing_in_the_tree_promises_work_not_done() -> None:
     assert found == []
 
 
+def stand_ins(source: str) -> list[str]:
+    """What a test puts in the place of HTTP: packages that answer for a server, transports without a socket, replaced clients."""
+    parsed = ast.parse(source)
+    modules = {one.name for node in ast.walk(parsed) if isinstance(node, ast.Import) for one in node.names}
+    modules |= {node.module or "" for node in ast.walk(parsed) if isinstance(node, ast.ImportFrom)}
+    found = sorted(
+        modules & {"unittest.mock", "mock", "respx", "pytest_httpx", "responses", "httpretty", "aioresponses"}
+    )
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Attribute) and node.attr == "MockTransport":
+            found.append(node.attr)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr") and REPLACED & words(node):
+            found.append(ast.unparse(node))
+    return found
+
+
+REPLACED = {"__init__", "__new__", "Client", "AsyncClient", "KalshiClient", "handle_async_request", "request", "send"}
+
+
+def words(call: ast.Call) -> set[str]:
+    """The last name of each text among what a call is given."""
+    return {
+        one.value.rpartition(".")[2]
+        for one in call.args
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    }
+
+
+def test_tests_talk_to_servers() -> None:
+    """Lesson 50: no test replaces a client, its constructor or its transport; those that break a guard to see it missed are apart."""
+    tests = sorted(path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "security")
+    assert len(tests) > 300
+    assert {name(path): found for path in tests if (found := stand_ins(path.read_text(encoding="utf-8")))} == {}
+    for bad in ("import respx", "from unittest.mock import patch", "httpx.MockTransport(answer)"):
+        assert stand_ins(bad), bad
+    for bad in (
+        'patch.setattr("kalshi_lab.door.lanes.httpx.AsyncClient", made)',
+        'patch.setattr(Lab, "__init__", made)',
+    ):
+        assert stand_ins(bad), bad
+
+
 def test_the_guards_above_bite() -> None:
     """A path, a key and HTML in a module are seen by the patterns that look for them."""
     assert re.search(r"-----BEGIN [A-Z ]*PRIVATE" + r" KEY-----", "-----BEGIN RSA PRIVATE" + " KEY-----")
