@@ -18,6 +18,7 @@ import msgspec
 import polars as pl
 
 from kalshi_lab import money
+from kalshi_lab.errors import UsageError
 from kalshi_lab.models.fields import NUMBERS, READERS, Column, Record, columns, readable, tidy, utc
 
 if TYPE_CHECKING:
@@ -321,11 +322,14 @@ def of(records: Sequence[Record], *, exact: bool = False) -> pl.DataFrame:
     """A frame of objects of one kind, with the schema that their listing has.
 
     Prices and counts are Float64 dollars and contracts; `exact=True` keeps Decimal columns. Fields that the table does not know are
-    JSON text in `extra`.
+    JSON text in `extra`. Raises UsageError for what are no objects of one kind.
     """
-    if not records:
+    kinds = {type(one) for one in records}
+    if not kinds:
         return pl.DataFrame()
-    kind = type(records[0])
+    kind = kinds.pop()
+    if kinds or not issubclass(kind, Record):
+        raise UsageError("a frame is made of objects of one kind", hint="Give a list of markets, of trades, ...")
     made = pl.DataFrame([_row(kind, item) for item in records], schema=schema(kind), orient="row")
     return made if exact else floats(made)
 

@@ -208,6 +208,7 @@ def above(ticker: str, price: Price) -> Condition:
     """The YES mid of a market is strictly above a price in dollars, inside (0, 1); it holds on a real two-sided quote only.
 
     ticker: a market, or a pattern like "KXHIGHNY-*" (a series) or "KXHIGHNY-26NOV22-*" (an event): each market is watched by itself.
+    Raises UsageError for a malformed ticker or a price outside (0, 1).
     """
     return Above(target(ticker), level(price))
 
@@ -215,13 +216,16 @@ def above(ticker: str, price: Price) -> Condition:
 def below(ticker: str, price: Price) -> Condition:
     """The YES mid of a market is strictly below a price in dollars, inside (0, 1); it holds on a real two-sided quote only.
 
-    ticker: a market or a pattern, as in `above`.
+    ticker: a market or a pattern, as in `above`. Raises UsageError for a malformed ticker or a price outside (0, 1).
     """
     return Below(target(ticker), level(price))
 
 
 def settles(ticker: str) -> Condition:
-    """A market has its result; ticker: a market or a pattern, as in `above`."""
+    """A market has its result; ticker: a market or a pattern, as in `above`.
+
+    Raises UsageError for a malformed ticker.
+    """
     return Settles(target(ticker))
 
 

@@ -201,7 +201,7 @@ class AsyncAlerts:
         """Where events are told, from now on: `kl.ToNotebook()`, `kl.ToFile(path)`, `kl.ToWebhook(url, ...)`, `kl.ToApprise(url)`.
 
         They hold for this session, since their addresses may be secrets, which the store never has. What a sink of the same name was
-        not told before, as after a crash, it is told now.
+        not told before, as after a crash, it is told now. Raises UsageError for what is no sink, or two of one name.
         """
         await self._deliveries.use(sinks)
 

@@ -208,27 +208,40 @@ def crosses(ticker: str, price: Price, *, direction: str = "both") -> Condition:
     """The YES mid goes from one side of a price (dollars) to the other between two looks; direction: up, down or both.
 
     The side is remembered in the store, so single checks and restarts notice a crossing too. ticker: a market or a pattern, as in `above`.
+    Raises UsageError for a malformed ticker, a price outside (0, 1), or an unknown direction.
     """
     return Crosses(target(ticker), level(price), one_of("direction", direction, DIRECTIONS))
 
 
 def moves(ticker: str, by: Price, *, within: timedelta | str = "1h") -> Condition:
-    """The YES mid is at least `by` dollars from its highest or lowest value within a time ("15m", "1h"); ticker: a market or a pattern."""
+    """The YES mid is at least `by` dollars from its highest or lowest value within a time ("15m", "1h"); ticker: a market or a pattern.
+
+    Raises UsageError for a malformed ticker, a move outside (0, 1), or what is no length of time.
+    """
     return Moves(target(ticker), level(by), seconds(within, "within"))
 
 
 def spread_above(ticker: str, dollars: Price) -> Condition:
-    """The spread of a real quote is strictly above so many dollars; ticker: a market or a pattern."""
+    """The spread of a real quote is strictly above so many dollars; ticker: a market or a pattern.
+
+    Raises UsageError for a malformed ticker or a spread outside (0, 1).
+    """
     return SpreadAbove(target(ticker), level(dollars))
 
 
 def volume_above(ticker: str, contracts: Price) -> Condition:
-    """More than so many contracts were traded over the market's life; ticker: a market or a pattern."""
+    """More than so many contracts were traded over the market's life; ticker: a market or a pattern.
+
+    Raises UsageError for a malformed ticker or a number that is not above zero.
+    """
     return VolumeAbove(target(ticker), amount(contracts, "contracts", most=MOST))
 
 
 def volume_rate_above(ticker: str, contracts: Price, *, per: timedelta | str = "1h") -> Condition:
-    """More than so many contracts were traded within a time, by the looks that were had of it; ticker: a market or a pattern."""
+    """More than so many contracts were traded within a time, by the looks that were had of it; ticker: a market or a pattern.
+
+    Raises UsageError for a malformed ticker, a number that is not above zero, or what is no length of time.
+    """
     return VolumeRateAbove(target(ticker), amount(contracts, "contracts", most=MOST), seconds(per, "per"))
 
 
@@ -236,6 +249,7 @@ def edge_above(ticker: str, edge: Price, *, probability: Price | None = None, th
     """A trade at the quote is worth at least `edge` dollars a contract by a probability of YES, or by a thesis's, before fees.
 
     Give either `probability` or the name of a `thesis` of the store, whose newest probability counts. ticker: a market or a pattern.
+    Raises UsageError for a malformed ticker, an edge outside (0, 1), or where it is not exactly one of the two.
     """
     if (probability is None) == (thesis is None):
         raise UsageError("an edge is against one probability", hint='Give probability=0.7 or thesis="fed-cuts"')

@@ -184,12 +184,18 @@ class DataStale(OfFact):
 
 
 def arbitrage_appears(event: str) -> Condition:
-    """An event's books hold a portfolio that cannot lose, after fees, as `lab.arbitrage(event)` finds it."""
+    """An event's books hold a portfolio that cannot lose, after fees, as `lab.arbitrage(event)` finds it.
+
+    Raises UsageError for a malformed event.
+    """
     return ArbitrageAppears(params.ticker(event, "event"))
 
 
 def market_listed(series: str) -> Condition:
-    """A series lists a market that it did not list at the look before."""
+    """A series lists a market that it did not list at the look before.
+
+    Raises UsageError for a malformed series.
+    """
     return MarketListed(params.ticker(series, "series"))
 
 
@@ -197,19 +203,26 @@ def sentiment_shifts(topic: str, by: Price, *, within: timedelta | str = "7d") -
     """The mean lean (-1 to 1) of a followed topic's news of the last `within` differs by at least `by` from that of the `within` before.
 
     topic: a market or an event that `lab.news.track` follows.
+    Raises UsageError for a malformed topic, a shift that cannot be, or what is no length of time.
     """
     return SentimentShifts(params.ticker(topic, "topic"), amount(by, "by", most=amount(2)), seconds(within, "within"))
 
 
 def evidence_against(thesis: str, *, at_least: int = 1) -> Condition:
-    """A thesis of the store has at least so many pieces of evidence against it more than at the first look, or than when this held last."""
+    """A thesis of the store has at least so many pieces of evidence against it more than at the first look, or than when this held last.
+
+    Raises UsageError for fewer than one piece.
+    """
     if not isinstance(at_least, int) or isinstance(at_least, bool) or at_least < 1:
         raise UsageError(f"at_least {at_least!r} is no number of pieces", hint="Give 1 or more")
     return EvidenceAgainst(_name(thesis), at_least)
 
 
 def data_stale(dataset: str, *, after: timedelta | str = "1h") -> Condition:
-    """Nothing was added to quotes, trades, candlesticks, articles or ticks of the store for longer than `after`."""
+    """Nothing was added to quotes, trades, candlesticks, articles or ticks of the store for longer than `after`.
+
+    Raises UsageError for an unknown dataset or what is no length of time.
+    """
     from kalshi_lab.alerts.facts import HELD
     from kalshi_lab.errors import one_of
 

@@ -116,7 +116,9 @@ def arbitrage(
     order of their return, each from what the others left of books and capital. Formulas and sources: `kalshi_lab.analysis.portfolio`.
     Raises UsageError for input that makes no sense, without the extra `analysis`, and where a fee is not known.
     """
-    known = [events] if isinstance(events, Event) else list(events)
+    known = [events] if isinstance(events, Event) else list(events) if isinstance(events, Iterable) else [events]
+    if not all(isinstance(one, Event) for one in known):
+        raise UsageError("the events are no events", hint="Ask for them with their markets: lab.event(ticker)")
     markets = {market.ticker: (market, event) for event in known for market in event.markets}
     if not markets:
         raise UsageError("the events hold no markets", hint="Ask for them with their markets: lab.event(ticker)")

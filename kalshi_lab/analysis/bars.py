@@ -10,7 +10,8 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
-from kalshi_lab.analysis.tape import TRADED, flags, framed, instants, texts, whole
+from kalshi_lab.analysis.given import framed
+from kalshi_lab.analysis.tape import TRADED, flags, instants, texts, whole
 from kalshi_lab.clock import span, spelled
 from kalshi_lab.errors import UsageError
 from kalshi_lab.money import CENTI, MICRO

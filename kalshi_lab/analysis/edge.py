@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.ladder import repaired
 from kalshi_lab.analysis.recalibration import Recalibration
 from kalshi_lab.analysis.scan import dollars, micro
-from kalshi_lab.errors import UsageError, one_of, unknown
+from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.fees import TAKER, FeeSchedule
 from kalshi_lab.models import quote
 from kalshi_lab.money import MICRO
@@ -82,9 +83,7 @@ def edge(
     mutually_exclusive Boolean (null where not known). Formula: EV = p - P - fee, a fair bet having EV 0 (J. L. Kelly, 1956). Raises
     UsageError for a missing column, a price or a probability outside [0, 1], a market with two rows, and unknown fees.
     """
-    for name in NEEDED:
-        if name not in markets.columns and (by is None or name != "probability"):
-            raise unknown("column", name, markets.columns)
+    markets = given(markets, *(name for name in NEEDED if by is None or name != "probability"))
     doubled = markets.height - markets["ticker"].n_unique()
     if doubled:
         raise UsageError(f"column 'ticker': {doubled:,} rows repeat a market", hint="Give one row for each market")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.analysis.given import framed
+from kalshi_lab.errors import UsageError
 from kalshi_lab.money import DOLLARS_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 PRICE, WEIGHT = pl.Decimal(9, 6), pl.Decimal(18, 6)
 SCALE = 6
@@ -47,7 +48,7 @@ def prepared(
     """
     named = {"price": price, "outcome": outcome, "cluster": cluster, "weight": weight}
     named |= {f"by_{place}": name for place, name in enumerate(by)}
-    chosen = _columns(frame, {role: name for role, name in named.items() if name is not None})
+    chosen = framed(frame, named)
     ready = {
         "price": _prices(chosen["price"], price),
         "won": _outcomes(chosen["outcome"], outcome),
@@ -58,26 +59,6 @@ def prepared(
     }
     keys = {f"by_{place}": _key(chosen[f"by_{place}"], name) for place, name in enumerate(by)}
     return pl.DataFrame(ready | keys)
-
-
-def _columns(frame: Any, named: Mapping[str, str]) -> pl.DataFrame:
-    """The asked columns under the names of their roles."""
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
-    if not isinstance(frame, pl.DataFrame) and not hasattr(frame, "isna"):
-        frame = pl.DataFrame(frame)
-    present = [str(name) for name in frame.columns]
-    for name in named.values():
-        if name not in present:
-            raise unknown("column", name, present)
-    if isinstance(frame, pl.DataFrame):
-        return frame.select(pl.col(name).alias(role) for role, name in named.items())
-    return pl.DataFrame({role: _from_pandas(frame[name]) for role, name in named.items()})
-
-
-def _from_pandas(column: Any) -> list[Any]:
-    """Its values with every kind of missing as None, without the pyarrow that Polars would ask for."""
-    return list(column.astype(object).where(column.notna(), None))
 
 
 def _prices(column: pl.Series, name: str) -> pl.Series:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kalshi_lab.analysis.engine import default_engine
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.science import science
 from kalshi_lab.clock import span
-from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from kalshi_lab.analysis.engine import Engine
@@ -54,9 +55,7 @@ def gridded(
     step = int(span(every, what="every").total_seconds() * 1_000_000)
     if step <= 0:
         raise UsageError(f"every={every!r} is no step", hint='Write it like "1h"')
-    for column in (name, time, value):
-        if column not in frame.columns:
-            raise unknown("column", column, frame.columns)
+    frame = given(frame, name, time, value)
     rows = _checked(frame, name, time, value)
     known = rows.drop_nulls("value")
     observed = known.select(

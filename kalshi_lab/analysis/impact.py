@@ -21,8 +21,9 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
+from kalshi_lab.analysis.given import framed, given
 from kalshi_lab.analysis.science import science
-from kalshi_lab.analysis.tape import flags, framed, instants, texts, whole
+from kalshi_lab.analysis.tape import flags, instants, texts, whole
 from kalshi_lab.errors import UsageError
 from kalshi_lab.money import CENTI, MICRO
 
@@ -108,6 +109,7 @@ def impact(
     """
     if not 0 < confidence < 1:
         raise UsageError(f"confidence {confidence!r} is no share between 0 and 1", hint="Write 0.95 for 95%")
+    trades = given(trades)
     known = block if block is None or block in trades.columns else None
     rows = framed(trades, {"ticker": ticker, "time": time, "price": price, "size": count, "yes": side, "block": known})
     tape = pl.DataFrame(

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.science import science
-from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ def kelly(
     `kalshi_lab.analysis.kelly`. More than one bet needs the extra `analysis`. Raises UsageError for a missing column, values outside
     [0, 1], and probabilities of an exclusive event that add up to more than 1.
     """
+    bets = given(bets, *NEEDED)
     _check(bets, lot=lot, bankroll=bankroll, fraction=fraction, most=most, most_event=most_event, most_total=most_total)
     worth = bets.filter(pl.col("probability") > pl.col("cost"))
     rows, apart = _one_of_each_event(worth)
@@ -96,9 +98,6 @@ def kelly(
 
 
 def _check(bets: pl.DataFrame, *, lot: float, bankroll: float, **shares: float) -> None:
-    for name in NEEDED:
-        if name not in bets.columns:
-            raise unknown("column", name, bets.columns)
     for name in ("probability", "cost"):
         wrong = bets.filter(~pl.col(name).is_between(0, 1) | pl.col(name).is_null()).height
         if wrong:

@@ -19,6 +19,7 @@ import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.slippage import Amount, levels_of
 from kalshi_lab.errors import UsageError, unknown
 from kalshi_lab.models.quote import priced
@@ -68,9 +69,7 @@ class Scale:
         that are wider, the others the share that have less, equals counting half. UsageError for a missing column.
         """
         need = ("yes_bid", "yes_ask", "yes_bid_size", "yes_ask_size", "volume_24h", "open_interest")
-        for name in need:
-            if name not in markets.columns:
-                raise unknown("column", name, markets.columns)
+        markets = given(markets, *need)
         real, wide = priced(), pl.Decimal(18, 6)
         measures = markets.with_columns(pl.col(need).cast(wide)).select(
             pl.when(real).then(pl.col("yes_ask") - pl.col("yes_bid")).alias("spread"),

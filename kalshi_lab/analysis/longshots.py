@@ -16,8 +16,9 @@ import polars as pl
 from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
+from kalshi_lab.analysis.given import framed
 from kalshi_lab.analysis.scores import wilson
-from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, framed, texts, weighting, whole
+from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, texts, weighting, whole
 from kalshi_lab.errors import one_of
 from kalshi_lab.money import CENTI, MICRO
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.scan import dollars, micro
-from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.errors import UsageError
 from kalshi_lab.models import quote
 from kalshi_lab.money import MICRO
 
@@ -64,10 +65,8 @@ def movers(
     since Datetime(us, UTC), when the later quote began (null where not known). Raises UsageError for a missing column, a market with two
     rows, and prices outside [0, 1].
     """
+    then, now = given(then, *NEEDED), given(now, *NEEDED)
     for frame in (then, now):
-        for name in NEEDED:
-            if name not in frame.columns:
-                raise unknown("column", name, frame.columns)
         _check(frame)
     late, early = _quotes(now), _quotes(then)
     both = late.join(early, on="ticker", how="left", suffix="_then")
@@ -141,9 +140,7 @@ def metrics(path: pl.DataFrame, ticker: str, *, start: datetime, end: datetime) 
     volatility, T. G. Andersen and T. Bollerslev, "Answering the Skeptics", 1998); volume Float64 contracts traded in the window (null
     where not known); quoted Float64, the share of the window with a real quote. Raises UsageError for a missing column or an empty window.
     """
-    for name in ("time", "yes_bid", "yes_ask"):
-        if name not in path.columns:
-            raise unknown("column", name, path.columns)
+    path = given(path, "time", "yes_bid", "yes_ask")
     if end <= start:
         raise UsageError(f"the window from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is empty")
     rows = _standing(path, start, end)

@@ -17,7 +17,8 @@ import polars as pl
 from kalshi_lab.analysis import ratio
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
-from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, framed, rates, texts, weighting, whole
+from kalshi_lab.analysis.given import framed
+from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, rates, texts, weighting, whole
 from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:

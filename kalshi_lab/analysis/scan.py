@@ -17,6 +17,7 @@ import polars as pl
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.category import category as category_named
 from kalshi_lab.analysis.category import guessed_category
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.slippage import safe_size
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError, one_of, unknown
@@ -221,9 +222,7 @@ def _ready(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """The columns that a scan uses, prices also as millionths."""
     if now.tzinfo is None:
         raise UsageError("now has no time zone", hint="Give a datetime in UTC")
-    for name in NEEDED:
-        if name not in markets.columns:
-            raise unknown("column", name, markets.columns)
+    markets = given(markets, *NEEDED)
     texts = ("event_ticker", "title", "yes_sub_title", "category", "mve_collection_ticker")
     counts = ("open_interest", "yes_bid_size", "yes_ask_size")
     absent = [pl.lit(None, pl.String).alias(name) for name in texts if name not in markets.columns]

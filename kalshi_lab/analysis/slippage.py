@@ -152,7 +152,7 @@ def safe_size(
 
     `average` and `marginal` are dollars a contract against the best level, None for no such limit (not both). An average alone hides
     what the last contracts cost. With `fees` both limits are on prices net of the formula's fee, which is exact and unrounded; what a
-    real order's rounding adds is in `.fees`. An empty side is safe for nothing.
+    real order's rounding adds is in `.fees`. An empty side is safe for nothing. Raises UsageError without a limit and for an unknown side.
     """
     mean, last = (None if limit is None else _dollars("limit", limit) for limit in (average, marginal))
     if mean is None and last is None:
@@ -177,6 +177,8 @@ def safe_size(
 
 def levels_of(book: OrderBook | Orderbook, side: str = "yes") -> tuple[tuple[Level, ...], tuple[Level, ...]]:
     """Bids and asks of one side, best first, as (price in dollars, size in contracts); UsageError for a stale book."""
+    if not isinstance(book, Orderbook) and not hasattr(book, "orderbook"):
+        raise UsageError(f"{type(book).__name__} is no order book", hint="lab.orderbook(ticker) gives one")
     if getattr(book, "stale", False):
         why = getattr(book, "stale_reason", "") or "its levels may be out of date"
         raise UsageError(f"the book of {book.ticker} is stale: {why}", hint="Wait for a snapshot, or ask anew")

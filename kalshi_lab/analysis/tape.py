@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from kalshi_lab.errors import UsageError, one_of, unknown
+from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.fees import MAKERS, TAKER, FeeSchedule
 from kalshi_lab.money import CENTI, MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -165,19 +165,6 @@ FROM ({tape}) AS tape ORDER BY time, yes_price, count, yes
 def unknown_in_store(which: Chosen) -> str:
     """How many trades `known` leaves out."""
     return f"SELECT count(*) FROM trades WHERE {which.where} AND NOT ({KNOWN})"  # noqa: S608 - our own words
-
-
-def framed(frame: Any, named: Mapping[str, str | None]) -> pl.DataFrame:
-    """The named columns of a user's frame under the names of their roles; UsageError for a missing one."""
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
-    if not isinstance(frame, pl.DataFrame):
-        frame = pl.DataFrame({str(name): list(frame[name]) for name in frame} if hasattr(frame, "isna") else frame)
-    rows: pl.DataFrame = frame
-    for name in named.values():
-        if name is not None and name not in rows.columns:
-            raise unknown("column", name, rows.columns)
-    return rows.select(pl.col(name).alias(role) for role, name in named.items() if name is not None)
 
 
 def whole(column: pl.Series, unit: int, *, what: str, name: str, highest: float) -> pl.Series:

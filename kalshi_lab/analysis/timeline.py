@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from kalshi_lab.analysis.base import Basis, Result
+from kalshi_lab.analysis.given import given
 from kalshi_lab.models.quote import mids, priced
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def timeline(
 ) -> Timeline:
     """A market's history from rows of time, yes_bid, yes_ask, and perhaps price, volume and status, and its marks (time, kind, words).
 
-    Rows in which `status` is inactive are pauses, up to the next row that says otherwise.
+    Rows in which `status` is inactive are pauses, up to the next row that says otherwise. Raises UsageError for a missing column.
     """
+    path = given(path, "time", "yes_bid", "yes_ask")
     for name, dtype in (("price", pl.Float64), ("volume", pl.Float64), ("status", pl.String)):
         if name not in path.columns:
             path = path.with_columns(pl.lit(None, dtype).alias(name))
@@ -85,7 +87,13 @@ def timeline(
     told = (
         ()
         if marks is None
-        else tuple(marks.drop_nulls("time").sort("time", "kind").select("time", "kind", "words").rows())
+        else tuple(
+            given(marks, "time", "kind", "words")
+            .drop_nulls("time")
+            .sort("time", "kind")
+            .select("time", "kind", "words")
+            .rows()
+        )
     )
     unpriced = table["mid"].null_count()
     return Timeline(

@@ -13,8 +13,9 @@ import polars as pl
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.dependence import corrected
 from kalshi_lab.analysis.engine import default_engine
+from kalshi_lab.analysis.given import given
 from kalshi_lab.analysis.science import science
-from kalshi_lab.errors import UsageError, unknown
+from kalshi_lab.errors import UsageError
 from kalshi_lab.models.quote import priced_sql
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ def timing(
     hours follow its summer time. Intervals are Student's over days; an hour is compared with its own day's mean, so that wide days do not
     speak for hours. UsageError for a missing column or an unknown zone.
     """
-    for name in NEEDED:
-        if name not in candlesticks.columns:
-            raise unknown("column", name, candlesticks.columns)
+    candlesticks = given(candlesticks, *NEEDED)
     kind = candlesticks.schema["end_time"]
     if not isinstance(kind, pl.Datetime) or kind.time_zone is None:
         raise UsageError(f"column 'end_time' of type {kind} holds no times with a zone")

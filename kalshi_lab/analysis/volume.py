@@ -11,7 +11,8 @@ import polars as pl
 from kalshi_lab.analysis.bars import present
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.engine import default_engine
-from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, framed, instants, whole
+from kalshi_lab.analysis.given import framed
+from kalshi_lab.analysis.tape import TRADED, banded, edges, flags, instants, whole
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.money import CENTI, MICRO
 

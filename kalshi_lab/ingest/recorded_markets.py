@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.errors import UsageError, one_of
 from kalshi_lab.kalshi import params
+from kalshi_lab.kalshi.named import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from kalshi_lab.kalshi.client import AsyncKalshi
 
 CHANNELS = ("orderbook_delta", "trade", "ticker", "market_lifecycle_v2")
-ASKED = 100  # tickers in one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Wanted:
         return [market.ticker async for market in kalshi.markets.list(status="open", combos=True, **named)]
 
     async def _known(self, kalshi: AsyncKalshi) -> list[str]:
-        return [name for part in _parts(self.tickers) for name in await _listed(kalshi, part)]
+        return [name for part in batches(self.tickers) for name in await _listed(kalshi, part)]
 
     async def belonging(self, kalshi: AsyncKalshi, names: Sequence[str]) -> list[str]:
         """Those of some markets that belong to the series or event, whatever their status."""
         found = []
-        for part in _parts(names):
+        for part in batches(names):
             found += await _listed(kalshi, part, series=self.series, event=self.event)
         return found
 
@@ -74,10 +74,6 @@ def wanted(
     if not (names or made.grows) and "orderbook_delta" in checked:
         raise UsageError("no market was given to record", hint='Give tickers=[...], series="KXHIGHNY" or event=...')
     return made
-
-
-def _parts(names: Sequence[str]) -> list[list[str]]:
-    return [list(names[start : start + ASKED]) for start in range(0, len(names), ASKED)]
 
 
 async def _listed(kalshi: AsyncKalshi, names: Sequence[str], **filters: Any) -> list[str]:

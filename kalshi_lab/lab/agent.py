@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kalshi_lab.errors import UsageError, one_of
+from kalshi_lab.kalshi import named
 from kalshi_lab.lab.research import Dollars, Mode, dollars
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
@@ -13,7 +14,7 @@ from kalshi_lab.research.agent import predictions
 from kalshi_lab.research.agent.engine import BUDGETS, Agent, planned
 from kalshi_lab.research.agent.synthesis import ByRules
 from kalshi_lab.research.news.judges import ByWords
-from kalshi_lab.research.thesis import lookup, standing, writing
+from kalshi_lab.research.thesis import standing, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ class AsyncAgents(Verbs):
         rows: list[dict[str, Any]] = []
         gaps: list[str] = []
         open_ones = [one.ticker for one in known.markets if one.result is None]
-        found = await lookup.markets(self.kalshi, [*open_ones, *standing.others(known)])
+        found = await named.markets(self.kalshi, [*open_ones, *standing.others(known)], archived=True)
         for market in (found[ticker] for ticker in open_ones if ticker in found):
             report = await self._run(self._agent(market, task, mode, synthesiser, judge))
             rows += report.evidence()

@@ -37,7 +37,7 @@ class AsyncAsk(Verbs):
 
         Columns: ticker, time (Datetime(us, UTC), the snapshot in which it last changed), status, yes_bid, yes_bid_size, yes_ask,
         yes_ask_size, last_price, volume, open_interest, in Float64 dollars and contracts, Decimal with `exact=True`; a market that had
-        left its listing by then is not in it.
+        left its listing by then is not in it. Raises UsageError for a moment that is none or a malformed ticker.
         """
         now = self.clock.now()
         names = None if tickers is None else checked_tickers(tickers)
@@ -71,6 +71,7 @@ class AsyncAsk(Verbs):
         held_from, held_to Datetime, the half-open time that was read (held_from null: from the beginning); rows, holes Int64 and missing
         Duration, the time that syncs were asked for and that was not read to its end (null: listings, which are always whole);
         last_sync Datetime, age Duration; stale Int64: markets that still live and were last looked at longer ago than `stale`.
+        Raises UsageError where `stale` is no length of time.
         """
         return await holdings.coverage(self.store, self.clock.now(), span(stale, what="stale"))
 

@@ -51,7 +51,10 @@ class AsyncKeep(Verbs):
         combos: bool = False,
         progress: bool | None = None,
     ) -> Snapshot:
-        """Keep the quotes of a listing as they are now: a row for each that changed since the snapshot before."""
+        """Keep the quotes of a listing as they are now: a row for each that changed since the snapshot before.
+
+        Raises UsageError for a status or ticker that cannot be, SchemaDrift (all is kept by then) where too many rows cannot be read.
+        """
         self.store.writable()
         names = None if tickers is None else checked_tickers(tickers)
         chosen: dict[str, Any] = {
@@ -87,6 +90,8 @@ class AsyncKeep(Verbs):
         `nested=True` brings their markets along; trades: of `tickers`, an `event`, a `series` or the whole exchange, in [since, until);
         candlesticks: of `tickers`, an `event` or a `series`, over each market's life or [since, until). Combos are left out unless
         asked for, and the result says how many.
+        Raises UsageError for a dataset, status, ticker or time that cannot be, SchemaDrift (all is kept by then) where too many rows cannot
+        be read, and the error of a request that failed for good; what was read before it is kept.
         """
         self.store.writable()
         ask = history.asked(
@@ -221,7 +226,7 @@ class AsyncKeep(Verbs):
         What can be read goes into its tables as if it had been read at once: under its run, never over what was seen later, and with
         the counts of its page in the ledger moved from quarantined to stored or duplicate. The rest stays where it is. Messages of a
         stream stay too: a book that missed one keeps its gap. bodies=True also reads the answers that `keep_bodies=True` kept again, and
-        refreshes the rows that are in the tables from them.
+        refreshes the rows that are in the tables from them. Raises UsageError in a lab over a lake, which only reads.
         """
         self.store.writable()
         return await reparse(self.store, self.clock, answers=bodies, progress=progress)

@@ -164,7 +164,10 @@ class AsyncCosts(Verbs):
         return await asyncio.to_thread(together.lead_lag, known, every=every, lags=lags, **chosen)
 
     async def timeline(self, ticker: str) -> Timeline:
-        """What the store knows of a market over time: quotes, trades and volume, with its settlement, theses, alerts and pauses."""
+        """What the store knows of a market over time: quotes, trades and volume, with its settlement, theses, alerts and pauses.
+
+        Raises UsageError for a malformed ticker; a market that the store does not know gives no rows.
+        """
         names = checked_tickers(ticker)
         path = await self.store.read(timelines.PATH, [names])
         marks = await self.store.read(timelines.MARKS, [names])

@@ -51,6 +51,7 @@ class AsyncLook(Verbs):
 
         Prices are Float64 dollars of the YES contract and counts Float64 contracts (`exact=True`: Decimal(9, 6) and Decimal(18, 2)),
         times Datetime(us, UTC), nested values JSON text. status: unopened, open, paused, closed, settled, or None for all.
+        Raises UsageError for a status, ticker or limit that cannot be.
         """
         chosen: dict[str, Any] = {
             "series": series,
@@ -68,7 +69,10 @@ class AsyncLook(Verbs):
     async def events(
         self, *, status: str | None = "open", series: str | None = None, limit: int | None = None
     ) -> pl.DataFrame:
-        """Events as a frame with the fields of `Event`; status: unopened, open, closed, settled, or None for all."""
+        """Events as a frame with the fields of `Event`; status: unopened, open, closed, settled, or None for all.
+
+        Raises UsageError for a status or series that cannot be.
+        """
         return await self.kalshi.events.list(status=status, series=series, limit=limit).frame()
 
     async def series(self, *, category: str | None = None, tags: str | None = None) -> pl.DataFrame:
@@ -80,7 +84,11 @@ class AsyncLook(Verbs):
         return await self.kalshi.series.one(ticker)
 
     async def orderbook(self, ticker: str, *, depth: int = 0) -> Orderbook:
-        """The order book of a market; depth: levels on each side, 0 for all."""
+        """The order book of a market; depth: levels on each side, 0 for all.
+
+        Raises UsageError for a malformed ticker or a depth outside 0 to 100.
+        The exchange gives an empty book for a ticker that it does not know.
+        """
         return await self.kalshi.markets.orderbook(ticker, depth=depth)
 
     async def trades(
@@ -92,7 +100,10 @@ class AsyncLook(Verbs):
         limit: int | None = 1000,
         exact: bool = False,
     ) -> pl.DataFrame:
-        """Recent public trades, newest first, as a frame with the fields of `Trade`; limit=None for all of the window."""
+        """Recent public trades, newest first, as a frame with the fields of `Trade`; limit=None for all of the window.
+
+        Raises UsageError for a malformed ticker or a time that is none.
+        """
         return await self.kalshi.markets.trades(ticker, since=since, until=until, limit=limit).frame(exact=exact)
 
     async def candlesticks(
@@ -107,6 +118,7 @@ class AsyncLook(Verbs):
         """Candlesticks of a market, oldest first, live or historical, as a frame with the fields of `Candlestick`.
 
         interval: "1m", "1h" or "1d"; the exchange's day ends at midnight Eastern time.
+        Raises UsageError for an interval or time that is none; a market that is not known has none.
         """
         made = await self.kalshi.markets.candlesticks(ticker, interval, since=since, until=until, exact=exact)
         if made.height:

@@ -9,6 +9,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.clock import When, between
 from kalshi_lab.errors import LabError
+from kalshi_lab.kalshi.named import batches
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.portfolio import held, summary, tax, views
 from kalshi_lab.portfolio import ledger as books
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from kalshi_lab.portfolio.views import By, ProfitAndLoss
     from kalshi_lab.store import Store
 
-BATCH: Final = 100  # markets in one request
 QUOTE: Final[dict[str, Any]] = {"ticker": pl.String, "yes_bid": pl.Decimal(9, 6), "yes_ask": pl.Decimal(9, 6)}
 NAMES: Final = """
 SELECT m.ticker, m.event_ticker, coalesce(m.series_ticker, e.series_ticker) AS series_ticker
@@ -71,6 +71,7 @@ class AsyncLabPortfolio:
         what: some of subaccounts, balances, positions, fills, orders, settlements, deposits, withdrawals, shard_transfers and
         subaccount_transfers; all where none is named. since: how far back a first sync reaches. full: read everything again. Live and
         historical records come as one; what is known is not stored twice. A part that fails is named in the result, and the rest is done.
+        Raises UsageError for a part that is none, or where this session has no key.
         """
         return await syncing.sync(
             self._kalshi, self._store, self._clock, what=what, since=since, full=full, progress=progress
@@ -79,21 +80,30 @@ class AsyncLabPortfolio:
     async def fills(
         self, tickers: str | Iterable[str] | None = None, *, since: When | None = None, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:  # fmt: skip
-        """Executions that are kept, oldest first: the columns of `Fill`; Float64 dollars and contracts, Decimal with `exact=True`."""
+        """Executions that are kept, oldest first: the columns of `Fill`; Float64 dollars and contracts, Decimal with `exact=True`.
+
+        Raises UsageError for a malformed ticker or a time that is none.
+        """
         start, end = between(since, until, now=self._clock.now())
         return await held.fills(self._store, self.account, tickers=tickers, since=start, until=end, exact=exact)
 
     async def orders(
         self, tickers: str | Iterable[str] | None = None, *, since: When | None = None, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:  # fmt: skip
-        """Orders that are kept, oldest first, as last seen: the columns of `Order`."""
+        """Orders that are kept, oldest first, as last seen: the columns of `Order`.
+
+        Raises UsageError for a malformed ticker or a time that is none.
+        """
         start, end = between(since, until, now=self._clock.now())
         return await held.orders(self._store, self.account, tickers=tickers, since=start, until=end, exact=exact)
 
     async def settlements(
         self, tickers: str | Iterable[str] | None = None, *, since: When | None = None, until: When | None = None, exact: bool = False
     ) -> pl.DataFrame:  # fmt: skip
-        """Markets that paid out, oldest first: the columns of `Settlement`."""
+        """Markets that paid out, oldest first: the columns of `Settlement`.
+
+        Raises UsageError for a malformed ticker or a time that is none.
+        """
         start, end = between(since, until, now=self._clock.now())
         return await held.settlements(self._store, self.account, tickers=tickers, since=start, until=end, exact=exact)
 
@@ -103,7 +113,7 @@ class AsyncLabPortfolio:
         """The looks at the cash that are kept, oldest first.
 
         Columns: looked_at Datetime(us, UTC), subaccount_number, exchange_index Int64 (null: all of them), balance, portfolio_value
-        Float64 dollars, Decimal with `exact=True`.
+        Float64 dollars, Decimal with `exact=True`. Raises UsageError for a time that is none.
         """
         start, end = between(since, until, now=self._clock.now())
         return await held.balances(self._store, self.account, since=start, until=end, exact=exact)
@@ -134,6 +144,7 @@ class AsyncLabPortfolio:
         Columns (`kalshi_lab.portfolio.views.positions` says more): subaccount_number, ticker, event_ticker, side, contracts,
         average_price, cost, fees, bid, mid, value, unrealized, value_mid, unrealized_mid, complete; Float64 dollars and contracts, Decimal
         with `exact=True`. Prices are the exchange's of this moment; where it does not answer they are null, and so is what rests on them.
+        Raises UsageError for a method that is none.
         """
         made = await self._held(await self.ledger(method=method))
         return made if exact else frames.floats(made)
@@ -143,10 +154,9 @@ class AsyncLabPortfolio:
 
     async def _quotes(self, tickers: list[str]) -> pl.DataFrame:
         found = [pl.DataFrame(schema=QUOTE)]
-        for start in range(0, len(tickers), BATCH):
-            asked = tickers[start : start + BATCH]
+        for asked in batches(tickers):
             try:
-                page = await self._kalshi.markets.list(tickers=asked, combos=True, limit=len(asked)).frame(exact=True)
+                page = await self._kalshi.markets.list(tickers=asked, limit=len(asked)).frame(exact=True)
             except LabError:  # a position without a price is still a position
                 continue
             found.append(page.select(pl.col(name).cast(kind) for name, kind in QUOTE.items()))
@@ -165,7 +175,10 @@ class AsyncLabPortfolio:
         return views.profit_and_loss(ledger, by, names=names, zone=zone)
 
     async def summary(self, *, method: Method = "fifo") -> Summary:
-        """The account in a dozen figures: realised, unrealised, win rate, profit factor, drawdown, and what is not known."""
+        """The account in a dozen figures: realised, unrealised, win rate, profit factor, drawdown, and what is not known.
+
+        Raises UsageError for a method that is none.
+        """
         ledger = await self.ledger(method=method)
         return summary.summary(ledger, await self._held(ledger))
 

@@ -70,7 +70,7 @@ class AsyncResearch(Verbs):
     ) -> Findings:
         """An answer to a question with the pages that it cites (not in mode "fast" unless asked for), and fifteen pages about it.
 
-        Budget and gaps are as in `context`.
+        Budget and gaps are as in `context`. Raises UsageError for an empty question, an unknown mode, or what is no amount of dollars.
         """
         effort = contexts.effort(mode)
         task = self.spending.part("topic", dollars(budget, effort.budget))
@@ -81,7 +81,10 @@ class AsyncResearch(Verbs):
     async def similar(
         self, url: str, *, number: int = 10, mode: Mode = "standard", budget: Dollars | None = None
     ) -> Findings:
-        """Pages like the one at an address, elsewhere. Budget and gaps are as in `context`."""
+        """Pages like the one at an address, elsewhere. Budget and gaps are as in `context`.
+
+        Raises UsageError for what is no address, an unknown mode, or a number outside 1 to 100.
+        """
         effort = contexts.effort(mode)
         task = self.spending.part("similar", dollars(budget, effort.budget))
         return await _paid(await contexts.similar(self.exa.within(task), url, mode=effort, number=number), task)
@@ -116,6 +119,7 @@ class AsyncResearch(Verbs):
         """The most that a run (this session, or all sessions with the same `run` setting) and a day (UTC) may spend, in dollars.
 
         Given new ones it keeps them, for every process that uses this store. Columns: name, dollars, spent, left (Float64 dollars).
+        Raises UsageError for what is no amount of dollars.
         """
         return frames.floats(await self.spending.caps(run=dollars(run, None), day=dollars(day, None)))
 

@@ -14,7 +14,7 @@ from kalshi_lab.analysis.category import category as category_named
 from kalshi_lab.analysis.movers import metrics, movers
 from kalshi_lab.clock import When, moment, span
 from kalshi_lab.errors import UsageError, one_of
-from kalshi_lab.kalshi.markets import BATCH
+from kalshi_lab.kalshi.named import batches
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
@@ -100,8 +100,7 @@ class AsyncScans(Verbs):
         return await self._beside_theses(await asyncio.to_thread(first, **filters, books=books))
 
     async def _deep(self, tickers: list[str]) -> dict[str, Orderbook]:
-        parts = [tickers[start : start + BATCH] for start in range(0, len(tickers), BATCH)]
-        found = await asyncio.gather(*(self.kalshi.markets.orderbooks(part) for part in parts))
+        found = await asyncio.gather(*(self.kalshi.markets.orderbooks(part) for part in batches(tickers)))
         return {book.ticker: book for part in found for book in part}
 
     async def movers(
@@ -145,7 +144,10 @@ class AsyncScans(Verbs):
         return await asyncio.to_thread(metrics, path, ticker, start=start, end=end)
 
     async def why_not_tradeable(self, ticker: str) -> str:
-        """Why a market cannot be traded now, in words; empty where it can."""
+        """Why a market cannot be traded now, in words; empty where it can.
+
+        Raises NotFound where there is no such market.
+        """
         market, status = await asyncio.gather(self.kalshi.markets.one(ticker), self.kalshi.exchange.status())
         return scans.why_not_tradeable(market, now=self.clock.now(), status=status)
 

@@ -11,7 +11,7 @@ from kalshi_lab.analysis.edge import edge
 from kalshi_lab.analysis.kelly import kelly
 from kalshi_lab.errors import NotFound, UsageError
 from kalshi_lab.fees import FeeSchedule
-from kalshi_lab.kalshi.markets import BATCH
+from kalshi_lab.kalshi.named import batches
 from kalshi_lab.lab.verbs import Verbs
 from kalshi_lab.portal import Facade, blocking
 from kalshi_lab.research import thesis as research
@@ -99,8 +99,8 @@ class AsyncSizing(Verbs):
 
     async def _quoted(self, own: Mapping[str, float]) -> pl.DataFrame:
         tickers = sorted(own)
-        asked = [tickers[start : start + BATCH] for start in range(0, len(tickers), BATCH)]
-        found = pl.concat([await self.kalshi.markets.list(tickers=part).frame(exact=True) for part in asked])
+        asked = [self.kalshi.markets.list(tickers=part, limit=len(part)) for part in batches(tickers)]
+        found = pl.concat([await one.frame(exact=True) for one in asked])
         missing = sorted(set(tickers) - set(found["ticker"]))
         if missing:
             raise NotFound(f"the exchange lists no market {missing[0]}", hint="lab.markets() has those that trade")

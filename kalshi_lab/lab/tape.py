@@ -65,6 +65,7 @@ class AsyncTape(Verbs):
 
         Columns: ticker, created_time Datetime(us, UTC), yes_price Float64 dollars, count Float64 contracts (`exact=True`: Decimal(9, 6) and
         Decimal(18, 2)), taker_outcome_side (null in block trades), is_block_trade. Trades of one microsecond are in the order of prices.
+        Raises UsageError for a malformed ticker or a time that is none; a market without trades gives no rows.
         """
         which = self._chosen(ticker, None, start, end)
         plain = from_store(ONE, which)
@@ -223,6 +224,7 @@ class AsyncTape(Verbs):
         Each frame has the bars of some whole days, in the order of days; inside it they are in no order, and there is no column `gap`.
         Columns as of `kl.bars`. Memory stays that of about four million trades, or with a copy made by `lab.store.compact()`, which is
         quicker, that of the bars of sixty million: 3 GB where every second trade has a bar of its own.
+        Raises UsageError for a ticker, time or interval that cannot be.
         """
         ask = None if engine is None else partial(self._reduce, engine)
         return AsyncBarStream(self.store, self._chosen(tickers, series, start, end), bars_of.width(every), ask)

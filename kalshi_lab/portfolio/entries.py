@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import polars as pl
 
+from kalshi_lab.analysis import given as frames
 from kalshi_lab.errors import UsageError
 from kalshi_lab.money import CENTI, MICRO
 from kalshi_lab.portfolio.lots import UNIT
@@ -35,7 +36,7 @@ def fills(given: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
 
     Of fills at one moment the order is the book's: who takes reaches the best price first.
     """
-    need("fills", given, ("fill_id", "ticker", "count", "created_time"))
+    given = need("fills", given, ("fill_id", "ticker", "count", "created_time"))
     made = _typed(given, FILL).with_columns(
         pl.col("subaccount_number").fill_null(0),
         exposure=pl.coalesce("outcome_side", "side"),
@@ -69,7 +70,7 @@ def settlements(given: pl.DataFrame | None) -> pl.DataFrame:
     """Settlements as whole numbers; `value` is what YES paid, null where that is not known."""
     if given is None:
         given = pl.DataFrame(schema={"ticker": pl.String})
-    need("settlements", given, ("ticker",))
+    given = need("settlements", given, ("ticker",))
     made = _typed(given, SETTLEMENT).with_columns(
         yes=whole(given, "yes_count", CENTI), no=whole(given, "no_count", CENTI),
         yes_cost=whole(given, "yes_total_cost", UNIT), no_cost=whole(given, "no_total_cost", UNIT),
@@ -119,7 +120,7 @@ def positions(given: pl.DataFrame | None) -> pl.DataFrame:
     """What the exchange said is held, the last look at each market."""
     if given is None:
         given = pl.DataFrame(schema={"ticker": pl.String, "time": TIME})
-    need("positions", given, ("ticker", "time"))
+    given = need("positions", given, ("ticker", "time"))
     made = _typed(given, POSITION).with_columns(
         pl.col("subaccount_number").fill_null(0), told=whole(given, "position", CENTI)
     )
@@ -145,12 +146,14 @@ def total(column: pl.Series) -> Decimal:
     return cast("Decimal", column.sum())
 
 
-def need(what: str, frame: pl.DataFrame, names: tuple[str, ...]) -> None:
-    """Refuse a frame that lacks a column."""
+def need(what: str, rows: Any, names: tuple[str, ...]) -> pl.DataFrame:
+    """A frame of Polars; refused where it is none or lacks a column."""
+    frame = frames.given(rows)
     if missing := [name for name in names if name not in frame.columns]:
         raise UsageError(
             f"{what} lack {', '.join(missing)}", hint=f"columns found: {', '.join(frame.columns[:20]) or 'none'}"
         )
+    return frame
 
 
 def _typed(given: pl.DataFrame, kinds: Mapping[str, Any]) -> pl.DataFrame:

@@ -24,6 +24,17 @@ COLUMNS = re.compile(r"[Cc]olumns?\b|Table:|fields of|rows? for each|[Ss]ee `|se
 UNITS = re.compile(
     r"Float64|Decimal|String|Int64|Boolean|Datetime|UTC|[Dd]ollar|fields of|columns of|[Ss]ee `|see there|see the function"
 )
+RAISES = re.compile(r"[Rr]aise|[Ss]ee `|see there|see the function|as in `|" + "|".join(
+    rf"\b{called}\b" for called in kl.__all__ if isinstance(getattr(kl, called), type) and issubclass(getattr(kl, called), kl.LabError)
+))  # fmt: skip
+TAKE_ANYTHING = {
+    "kl.run_here",
+    "kl.guessed_category",
+    "kl.why_not_tradeable",
+    "lab.series",
+    "lab.clear_answers",
+    "lab.predictions",
+}
 DOCTESTS = 4
 
 
@@ -64,6 +75,20 @@ def test_whoever_gives_a_frame_says_its_columns() -> None:
             said = inspect.getdoc(one) or ""
             wrong += [called] if not (COLUMNS.search(said) and UNITS.search(said)) else []
     assert sorted(set(wrong)) == []
+
+
+def test_what_can_be_refused_says_so() -> None:
+    """DOC: a function or verb that takes more than flags tells its errors, itself, or its class where all its verbs have the same."""
+    asked = [*((f"kl.{one}", getattr(kl, one)) for one in kl.__all__), *((one.called, one.function) for one in verbs())]
+    wrong = []
+    for called, one in asked:
+        if inspect.isfunction(one) and called not in TAKE_ANYTHING:
+            taken = inspect.signature(one).parameters.values()
+            house = getattr(import_module(one.__module__), one.__qualname__.split(".")[0])
+            said = (inspect.getdoc(one) or "") + (inspect.getdoc(house) or "")
+            chosen = [part for part in taken if part.name != "self" and "bool" not in str(part.annotation)]
+            wrong += [called] if chosen and not RAISES.search(said) else []
+    assert wrong == []
 
 
 def test_a_result_s_table_is_told_where_it_is_made() -> None:

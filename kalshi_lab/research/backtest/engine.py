@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from kalshi_lab.analysis.given import given
 from kalshi_lab.clock import span
 from kalshi_lab.errors import UsageError
 from kalshi_lab.research.backtest.books import BOOKS, Books
@@ -88,6 +89,7 @@ def _past(
     results: pl.DataFrame,
     books: pl.DataFrame | None,
 ) -> Past:
+    quotes = given(quotes)
     made = shaped(quotes, QUOTES, "quotes", ("ticker", "time", "yes_bid", "yes_ask"))
     held = shaped(books, BOOKS, "books", tuple(BOOKS) if books is not None else ())
     _priced(made, "quotes", "yes_bid", "yes_ask")

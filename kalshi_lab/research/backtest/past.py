@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from kalshi_lab.analysis.given import given
 from kalshi_lab.errors import UsageError
 from kalshi_lab.research.backtest.view import View, exact
 
@@ -136,6 +137,7 @@ def shaped(frame: pl.DataFrame | None, schema: Mapping[str, Any], what: str, nee
     """
     if frame is None:
         return pl.DataFrame(schema=dict(schema))
+    frame = given(frame)
     absent = [name for name in needed if name not in frame.columns]
     if absent:
         raise UsageError(f"{what} has no column {absent[0]!r}", hint=f"Needed: {', '.join(needed)}")

@@ -111,9 +111,10 @@ class AsyncNews:
         once, by the one form of its address, and linked to every followed market that it concerns, whichever topic found it. A search that
         fails, or that the budget does not allow, leaves its topic where it was, says so in `problem`, and stops no other.
         Columns: target String; found (pages), new (articles), linked (pairs of article and market), judged Int64; problem String (null
-        where all went well).
+        where all went well). Raises UsageError for a time that is none.
         """
         now = self._clock.now()
+        between(since, None, now=now)  # whatever is followed
         task = self._spending.part("news", budget)
         exa = self._exa.within(task)
         topics = await self._topics()
@@ -168,6 +169,7 @@ class AsyncNews:
 
         Columns: ticker, key, story (the key of its first copy), title, url, domain, author, published (by its own words, null where it
         says nothing), first_seen (UTC), passages (list), score (-1 to 1 towards YES; null: it does not say), certainty, method.
+        Raises UsageError for a time that is none.
         """
         start, _ = between(since, None, now=self._clock.now())
         tickers = None if target is None else await self._tickers(target)
@@ -181,6 +183,7 @@ class AsyncNews:
 
         Copies of one story count once. Windows are half-open and by first_seen, the honest time: when one could have known. See the
         result for its figures; null where nothing was said.
+        Raises UsageError for a length of time that is none, or a confidence outside (0, 1).
         """
         length, now = span(since, what="since"), self._clock.now() + timedelta(microseconds=1)
         names = [await self._tickers(target), method]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from kalshi_lab.errors import LabError
-from kalshi_lab.kalshi.markets import BATCH
 from kalshi_lab.models import quote
 from kalshi_lab.research.thesis.record import PATH, Thesis, ThesisMarket
 from kalshi_lab.store import queries, writes
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from kalshi_lab.kalshi.client import AsyncKalshi
-    from kalshi_lab.kalshi.pages import AsyncPages
-    from kalshi_lab.models import Market
     from kalshi_lab.store import Store
 
 log = logging.getLogger(__name__)
@@ -29,25 +26,6 @@ BEFORE = timedelta(days=7)
 HOURLY = timedelta(days=90)  # beyond that a path is drawn from days
 BAR = ("ticker", "interval_minutes", "end_time")
 CHARTED = 4  # markets whose candlesticks are fetched
-
-
-async def markets(kalshi: AsyncKalshi, tickers: Sequence[str]) -> dict[str, Market]:
-    """The markets by ticker: one request for up to 100 of them, and one more where some are in the archive; unknown ones are absent."""
-    found: dict[str, Market] = {}
-    for start in range(0, len(tickers), BATCH):
-        asked = tickers[start : start + BATCH]
-        found |= await _read(kalshi.markets.list(tickers=asked, limit=len(asked)))
-        archived = [ticker for ticker in asked if ticker not in found]
-        if archived:
-            found |= await _read(kalshi.historical.markets(tickers=archived, limit=len(archived)))
-    return found
-
-
-async def _read(pages: AsyncPages[Market]) -> dict[str, Market]:
-    found = {market.ticker: market async for market in pages}
-    for row in pages.refused:
-        log.warning("a market was left out, since it could not be read (%s): %.200s", row.reason, row.raw)
-    return found
 
 
 async def path(

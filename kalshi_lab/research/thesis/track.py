@@ -12,6 +12,7 @@ import polars as pl
 from kalshi_lab import frames
 from kalshi_lab.analysis.base import Basis, Result
 from kalshi_lab.analysis.calibration import calibration
+from kalshi_lab.kalshi import named
 from kalshi_lab.research.thesis import held, lookup, scoring, standing, versions
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ def _measure(table: pl.DataFrame, measure: str, own: str, market: str) -> tuple[
 async def looked(kalshi: AsyncKalshi, store: Store, clock: Clock) -> TrackRecord:
     """The track record of all theses in the store, after a look at those that are not resolved yet: one request for all their markets."""
     kept = await versions.latest(store)
-    found = await lookup.markets(kalshi, list(dict.fromkeys(ticker for one in kept for ticker in _asked(one))))
+    found = await named.markets(
+        kalshi, list(dict.fromkeys(ticker for one in kept for ticker in _asked(one))), archived=True
+    )
     for one in kept:
         if one.status == held.ACTIVE:
             own = {ticker: found[ticker] for ticker in _asked(one) if ticker in found}

@@ -12,8 +12,9 @@ import polars as pl
 
 from kalshi_lab import frames
 from kalshi_lab.errors import UsageError, one_of, unknown
+from kalshi_lab.kalshi import named as listed
 from kalshi_lab.kalshi import params
-from kalshi_lab.research.thesis import criteria, evidence, lookup, standing, versions
+from kalshi_lab.research.thesis import criteria, evidence, standing, versions
 from kalshi_lab.research.thesis.record import Thesis, ThesisMarket, is_decided
 from kalshi_lab.research.thesis.scoring import Probability
 from kalshi_lab.research.thesis.scoring import probability as checked
@@ -148,7 +149,7 @@ async def _changed(
         draft = replace(draft, note="")  # what was said of the version before
     found: dict[str, Market] = {}
     if standing.is_open(draft):
-        found = await lookup.markets(kalshi, [*draft.tickers, *standing.others(draft)])
+        found = await listed.markets(kalshi, [*draft.tickers, *standing.others(draft)], archived=True)
     if known.status == DRAFT and draft.status == ACTIVE:
         draft = _quoted(draft, found, clock.now())
     return await standing.settled(kalshi, store, clock, draft, found=found, more=more, wanted=wanted)
@@ -311,7 +312,7 @@ async def _written(
     kalshi: AsyncKalshi, clock: Clock, draft: Thesis, own: Mapping[str, Decimal]
 ) -> tuple[dict[str, Market], Thesis]:
     """What is thought now, with the quotes of now; the markets as they were seen, and the thesis."""
-    found = await lookup.markets(kalshi, [*own, *standing.others(draft)])
+    found = await listed.markets(kalshi, [*own, *standing.others(draft)], archived=True)
     _check_open(own, found)
     now = clock.now()
     markets = tuple(ThesisMarket.of(found[ticker], value, now) for ticker, value in own.items())
