@@ -107,7 +107,7 @@ class Stories:
         if int(events.series[event]) == NUMBER[COMBO.ticker]:
             return ()
         draws = words(self._world.seed, _STORY, event, np.arange(8))
-        count = 3 + int(draws[0] % np.uint64(4))
+        count = 5 + int(draws[0] % np.uint64(3))
         begin, end = int(events.open[event]), int(events.close[event])
         shares = np.sort((draws[1 : 1 + count] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
         return tuple(
@@ -117,8 +117,10 @@ class Stories:
 
     def _story(self, event: int, number: int, time: int, draw: int) -> Story:
         first, count = int(self._world.events.first[event]), int(self._world.events.count[event])
-        chosen = first + draw % count
-        others = (first + (draw // 7) % count,) if draw % 5 < 2 else ()
+        # most reports are about what is undecided, the market whose odds were closest to even, and often about the next one too
+        rows = sorted(range(first, first + count), key=lambda row: abs(self._odds(row, event, time) - 0.5))
+        chosen = first + draw % count if draw % 4 == 0 else rows[0]
+        others = (rows[1 % count] if draw % 7 < 4 else first + (draw // 7) % count,) if draw % 5 < 3 else ()
         now, before = self._odds(chosen, event, time), self._odds(chosen, event, time - WINDOW)
         moved = now - before
         lean = 0.0 if abs(moved) < MOVED else float(np.clip(moved / 0.3, -1, 1))
