@@ -68,6 +68,20 @@ def test_it_tells_what_happens_until_it_is_told_to_stop(lab: kl.Lab, tmp_path: P
     assert len(kept.read_text().splitlines()) == 1
 
 
+def test_one_look_tells_what_fired_before_it_ends(lab: kl.Lab, tmp_path: Path) -> None:
+    """AL-2: `--once` waits until what fired was told, and ends with 0."""
+    ticker = str(
+        lab.markets(status="open").filter(pl.col("yes_bid") > 0, pl.col("yes_ask") < 1).row(1, named=True)["ticker"]
+    )
+    name = lab.alerts.add(kl.below(ticker, 0.9999), label="one look")
+    kept = tmp_path / "once.jsonl"
+    looked = watch(lab, "--once", "--file", str(kept))
+    out, said = looked.communicate(timeout=60)
+    assert (looked.returncode, "one look" in out) == (0, True), said
+    assert [json.loads(line)["alert_id"] for line in kept.read_text().splitlines()] == [name]
+    assert lab.alerts.history().filter(alert_id=name).height == 1
+
+
 def test_an_address_is_taken_from_the_environment_alone(lab: kl.Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """S10: a variable that is not there is told by its name."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
