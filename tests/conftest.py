@@ -26,6 +26,9 @@ class NetworkUsedError(AssertionError):
     """A test tried to leave this machine."""
 
 
+LONGER = ("kill", "bench", "long", "truth", "browser", "team")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kalshi_lab")
     group.addoption(
@@ -41,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Recordings are used where they are; what only the real exchange can show runs with --live."""
+    """Recordings are used where they are; what only the real exchange can show runs with --live; longer tests have longer."""
     absent = pytest.mark.skip(reason="KALSHI_LAB_RECORDINGS names no recordings")
     offline = pytest.mark.skip(reason="talks to the real exchange; run with --live")
     for item in items:
@@ -49,6 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(absent)
         if item.get_closest_marker("live") and not config.getoption("--live"):
             item.add_marker(offline)
+        if any(item.get_closest_marker(one) for one in LONGER) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))  # a machine with other work takes several times as long
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def watch(lab: kl.Lab, *more: str) -> subprocess.Popen[str]:
 
 
 def test_it_tells_what_happens_until_it_is_told_to_stop(lab: kl.Lab, tmp_path: Path) -> None:
-    """AL-2: an alert of the store is told on stdout and in the file, once; SIGTERM ends it with 0 and nothing is forgotten."""
+    """AL-2, AL-4: an alert of the store is told on stdout and in the file, once; SIGTERM ends it with 0 and nothing is forgotten."""
     ticker = str(
         lab.markets(status="open").filter(pl.col("yes_bid") > 0, pl.col("yes_ask") < 1).row(0, named=True)["ticker"]
     )

@@ -103,6 +103,7 @@ def test_a_wide_hour_is_found_in_the_clock_that_was_named() -> None:
     assert utc["volume"] == 320
 
 
+@pytest.mark.long
 def test_no_hour_is_told_apart_more_often_than_alpha() -> None:
     """LIQ-5: equal hours stay equal, all 24 at once."""
     off = sum((kl.timing(bars(12, seed=seed), clock="UTC").frame()["p_adjusted"] <= 0.05).any() for seed in range(40))

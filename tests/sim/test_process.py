@@ -122,6 +122,7 @@ def test_import_loads_no_server() -> None:
         _ = sim.Nothing
 
 
+@pytest.mark.long
 def test_prerendered_pages_are_the_same(client: httpx.Client) -> None:
     """Pages made beforehand hold what the others do, and are sent plain."""
     with (

@@ -15,6 +15,7 @@ from kalshi_lab.sim.exa.asked import stamp
 from kalshi_lab.sim.wire import DAY, SECOND, moment
 
 if TYPE_CHECKING:
+    from kalshi_lab.sim.draws import Floats, Ints
     from kalshi_lab.sim.world import World
 
 _STORY, _TURN = 0x5354, 0x5455
@@ -118,18 +119,19 @@ class Stories:
     def _story(self, event: int, number: int, time: int, draw: int) -> Story:
         first, count = int(self._world.events.first[event]), int(self._world.events.count[event])
         # most reports are about what is undecided, the market whose odds were closest to even, and often about the next one too
-        rows = sorted(range(first, first + count), key=lambda row: abs(self._odds(row, event, time) - 0.5))
-        chosen = first + draw % count if draw % 4 == 0 else rows[0]
-        others = (rows[1 % count] if draw % 7 < 4 else first + (draw // 7) % count,) if draw % 5 < 3 else ()
-        now, before = self._odds(chosen, event, time), self._odds(chosen, event, time - WINDOW)
-        moved = now - before
+        rows = np.arange(first, first + count)
+        odds, before = self._odds(rows, event, time), self._odds(rows, event, time - WINDOW)
+        nearest = np.argsort(np.abs(odds - 0.5), kind="stable")
+        place = draw % count if draw % 4 == 0 else int(nearest[0])
+        beside = int(nearest[1 % count]) if draw % 7 < 4 else (draw // 7) % count
+        chosen, now, moved = first + place, float(odds[place]), float(odds[place] - before[place])
+        others = (first + beside,) if draw % 5 < 3 else ()
         lean = 0.0 if abs(moved) < MOVED else float(np.clip(moved / 0.3, -1, 1))
         return Story(event, number, tuple(dict.fromkeys((chosen, *others))), time, lean, now, draw)
 
-    def _odds(self, market: int, event: int, time: int) -> float:
-        row = np.array([market])
+    def _odds(self, rows: Ints, event: int, time: int) -> Floats:
         begun = max(time, int(self._world.events.open[event]))
-        return float(self._world.paths.probability(row, self._world.paths.step(np.array([event]), begun))[0])
+        return self._world.paths.probability(rows, self._world.paths.step(np.full(len(rows), event), begun))
 
     def _leaves(self, event: int) -> tuple[Leaf, ...]:
         """The pages about an event: its reports, copies of some of them, and what its source publishes."""
