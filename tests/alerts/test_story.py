@@ -34,6 +34,7 @@ os._exit(9)  # the kernel dies: nothing is closed
 """
 
 
+@pytest.mark.long
 def test_from_an_opinion_to_its_score(exchange: Exchange, tmp_path: Path) -> None:
     """An alert fires once even if its kernel dies right after; the thesis outlives it and is scored by the results."""
     exchange.quote(FIRST, "0.4000", "0.4200")

@@ -254,6 +254,7 @@ def test_frames_that_are_none_are_refused(frame: pl.DataFrame, why: str) -> None
         kl.backtest(once(buy()), frame, results())
 
 
+@pytest.mark.long
 def test_the_picture_is_drawn_whatever_there_is() -> None:
     """VIS-1: one point, none, many."""
     for frame in (quotes(), quotes(("A", 0, 0.4, 0.45)), quotes(*(("A", n, 0.4, 0.45) for n in range(200)))):

@@ -86,6 +86,7 @@ def test_it_survives_an_outage(lab: Lab, moving: Exchange) -> None:
     assert errors[0] is errors[-1] is False
 
 
+@pytest.mark.long
 def test_the_lab_ends_it(moving: Exchange, tmp_path: Path) -> None:
     """A lab that is closed ends its collector, which lets the store go to the next one."""
     lab = Lab("sim", base_url=moving.url, home=tmp_path)

@@ -126,6 +126,7 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_first_cell_of_the_readme_runs(tmp_path: Path) -> None:
     """The README's first cell runs as it stands."""
     cell = blocks()[0]

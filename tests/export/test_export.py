@@ -99,6 +99,7 @@ def test_an_export_of_a_part_never_cuts_a_file_short(held: Store, tmp_path: Path
     assert len(lake_rows(lake)) == 5
 
 
+@pytest.mark.long
 def test_every_table_can_be_exported(exchange: Exchange, tmp_path: Path) -> None:
     """DB-9: any table, both formats, also where nothing is held; markets and events by series."""
     with Lab("sim", base_url=exchange.url, home=tmp_path / "home") as lab:

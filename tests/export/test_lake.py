@@ -113,6 +113,7 @@ def test_a_file_that_does_not_hold_what_it_should_takes_no_place(
     assert days(write(store, lake)) == ["date=2026-11-22"]
 
 
+@pytest.mark.long
 def test_several_owners_write_without_a_coordinator_and_a_row_is_one(
     tmp_path: Path, store: Store, lake: kl.Lake
 ) -> None:

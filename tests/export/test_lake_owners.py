@@ -58,6 +58,7 @@ def lakes(tmp_path: Path) -> tuple[kl.Lake, kl.Lake]:
     return kl.Lake(tmp_path / "lake", owner="ny"), kl.Lake(tmp_path / "lake", owner="tokyo")
 
 
+@pytest.mark.long
 def test_what_two_collectors_read_together_has_no_hole(
     tmp_path: Path, lakes: tuple[kl.Lake, kl.Lake], exchange: Exchange
 ) -> None:

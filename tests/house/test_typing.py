@@ -55,6 +55,7 @@ def test_mypy_would_say_so(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(find_spec("pyright") is None, reason="pyright is not installed")
+@pytest.mark.long
 def test_pyright_infers_what_users_expect() -> None:
     """pyright in strict mode agrees, where its engine is on this machine."""
     done = run("pyright", "--pythonpath", sys.executable, "--outputjson", FILE, PYRIGHT_PYTHON_IGNORE_WARNINGS="1")

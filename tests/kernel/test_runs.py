@@ -64,6 +64,7 @@ def test_a_run_in_a_thread_lets_other_cells_work_go_on(desk: Notebook) -> None:
     assert (cell.error, cell.said.strip()) == ("", "<ExchangeStatus up, trading on> 10 True")
 
 
+@pytest.mark.long
 def test_a_failed_run_is_one_error_in_its_cell(desk: Notebook) -> None:
     """F32: the cell that ran the notebook ends with the error of the cell that failed, and the next cell works."""
     cell = desk.run("kl.run_notebook('small', words, n=0, out=out, progress=False)")

@@ -41,6 +41,7 @@ def contradicting() -> Iterator[Exchange]:
         yield running
 
 
+@pytest.mark.long
 def test_every_arbitrage_found_is_executed_and_settles_at_no_loss(contradicting: Exchange, tmp_path: Path) -> None:
     """SCN-10: the planted ones are found with their profit, filled whole, charged the fees foreseen, and lose in no state."""
     with kl.Lab("sim", base_url=contradicting.url, home=tmp_path, writable=True) as lab:
@@ -113,6 +114,7 @@ def test_an_event_is_shown_whole(lab: kl.Lab) -> None:
     assert event.plot().png().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_a_ladder_is_read_live_and_over_time(lab: kl.Lab) -> None:
     """Now from the exchange; with `since` from what the store kept, every hour's last quotes, which end where now begins."""
     ticker = lab.events(series="KXCPI")["event_ticker"][0]

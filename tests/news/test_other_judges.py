@@ -82,6 +82,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kl.Lab]:
         yield made
 
 
+@pytest.mark.long
 def test_a_model_judges_news_in_the_place_of_words(lab: kl.Lab) -> None:
     """NW-3, NW-4: any judge of the protocol: its judgements stand under its own method; passages go to it as data."""
     ticker = lab.markets(series="KXBILLVOTE")["ticker"][0]

@@ -8,6 +8,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from ipywidgets.widgets import widget
 
 from tests.notebook.conftest import until
@@ -24,6 +25,7 @@ panels[0].begin(panels[0].load())
 """
 
 
+@pytest.mark.long
 def test_a_closed_panel_ends_its_work_and_leaves_no_widget(lab: Any) -> None:
     """ipywidgets keeps every widget that is not closed: rows of ten thousand markets would stay until the kernel ends."""
     before = set(widget._instances)
@@ -41,6 +43,7 @@ def test_a_closed_panel_ends_its_work_and_leaves_no_widget(lab: Any) -> None:
         )  # the loop lets go of what was cancelled in its next turn
 
 
+@pytest.mark.long
 def test_a_script_with_panels_ends_silently(lab: Any, tmp_path: Path) -> None:
     """Panels that nobody closed, one of them at work: no word at the end, whatever goes first."""
     words = [sys.executable, "-c", SCRIPT, lab.settings.url, str(tmp_path)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import kalshi_lab as kl
 from kalshi_lab.portfolio import held
 from kalshi_lab.portfolio.sync import account_of, sync
@@ -48,6 +50,7 @@ async def table(one: kl.AsyncLab, name: str, **options: Any) -> pl.DataFrame:
     return found
 
 
+@pytest.mark.long
 def test_an_account_from_its_first_order_to_the_archive(traded: Exchange, tmp_path: Path) -> None:
     """PF-1, PF-2, PF-3: what is open, settled and archived is what the exchange says, with nothing lost over its cutoffs."""
 

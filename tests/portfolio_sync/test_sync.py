@@ -301,6 +301,7 @@ def test_two_accounts_never_mix(member: Member, session: Session) -> None:
     assert (fills(session).height, fills(other).height) == (1, 2)
 
 
+@pytest.mark.long
 def test_two_syncs_at_once_both_succeed(member: Member, session: Session) -> None:
     """Lesson 44: two syncs of one account into one store at the same time; every row is there once."""
     member.fills = [fill(n, NOW - n * HOUR) for n in range(1, 40)]
