@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -22,7 +23,7 @@ from kalshi_lab.errors import UsageError
 from kalshi_lab.models.fields import NUMBERS, READERS, Column, Record, columns, readable, tidy, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 log = logging.getLogger(__name__)
 PRICE, COUNT, MONEY, TIME = pl.Decimal(9, 6), pl.Decimal(18, 2), pl.Decimal(18, 6), pl.Datetime("us", "UTC")
@@ -324,6 +325,10 @@ def of(records: Sequence[Record], *, exact: bool = False) -> pl.DataFrame:
     Prices and counts are Float64 dollars and contracts; `exact=True` keeps Decimal columns. Fields that the table does not know are
     JSON text in `extra`. Raises UsageError for what are no objects of one kind.
     """
+    if not isinstance(records, Iterable):
+        raise UsageError(
+            f"{type(records).__name__} is no list of objects", hint="Give a list of markets, of trades, ..."
+        )
     kinds = {type(one) for one in records}
     if not kinds:
         return pl.DataFrame()

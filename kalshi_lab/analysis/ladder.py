@@ -108,7 +108,8 @@ def ladder(
     Inside a piece the mass is spread evenly: `mean_low` and `mean_high` put all of it at its ends instead. Raises UsageError for a missing
     column, prices outside [0, 1], several subjects in one event, and without the extra `analysis`. Method and sources: this module.
     """
-    frame = _needed(given(frame), price, weight)
+    frame = given(frame)
+    _needed(frame, price, weight)
     chosen = [name for name in ("event_ticker", "time") if name in frame.columns]
     excluded: Counter[str] = Counter()
     ready = _priced(frame, price, weight, excluded)
@@ -151,7 +152,8 @@ def repaired(
     `frame` is what `ladder` takes at one time, with ticker. Markets without strikes, without a real quote, and of events whose markets
     say nothing of each other (fewer than two of them) are not there.
     """
-    frame = _needed(given(frame), "mid", weight)
+    frame = given(frame)
+    _needed(frame, "mid", weight)
     parted = [name for name in ("event_ticker",) if name in frame.columns]
     ready = _priced(frame, "mid", weight, Counter()).filter("real")
     found = []
@@ -162,7 +164,7 @@ def repaired(
     return pl.concat(found) if found else pl.DataFrame(schema={"ticker": pl.String, "probability": pl.Float64})
 
 
-def _needed(frame: pl.DataFrame, price: str, weight: str | None) -> pl.DataFrame:
+def _needed(frame: pl.DataFrame, price: str, weight: str | None) -> None:
     quotes = ("yes_bid", "yes_ask") if price in {"mid", "bounds"} else (price,)
     extra = () if weight in {None, "spread"} else (weight,)
     missing = [name for name in (*STRIKES, *quotes, *extra) if name not in frame.columns]
@@ -171,7 +173,6 @@ def _needed(frame: pl.DataFrame, price: str, weight: str | None) -> pl.DataFrame
             f"the frame of {frame.height:,} rows lacks {', '.join(str(name) for name in missing)}",
             hint="Give markets with their strikes and quotes, as lab.markets(event=...) has them",
         )
-    return frame
 
 
 def _priced(frame: pl.DataFrame, price: str, weight: str | None, excluded: Counter[str]) -> pl.DataFrame:

@@ -76,6 +76,11 @@ def test_every_public_function_that_takes_a_frame_is_tried() -> None:
     assert takes <= set(TAKE_FRAMES)
 
 
+def test_what_is_no_list_of_objects_is_no_frame() -> None:
+    with pytest.raises(UsageError, match="NoneType is no list of objects"):
+        kl.frame(None)  # type: ignore[arg-type]
+
+
 def test_a_dictionary_and_a_lazy_frame_are_frames() -> None:
     made = {"ticker": ["A"], "price": [0.5]}
     for one in (made, pl.DataFrame(made), pl.LazyFrame(made)):

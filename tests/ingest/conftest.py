@@ -24,9 +24,8 @@ class Kept:
 
     def _started(self) -> tuple[Exchange, str]:
         exchange = process.start(markets=MARKETS, clock="frozen")
-        return exchange, exchange.advance(
-            7200
-        )  # the world begins at the opening of some markets, which have done nothing yet
+        # the world begins at the opening of some markets, which have done nothing yet
+        return exchange, exchange.advance(7200)
 
     def as_begun(self) -> Exchange:
         """The exchange at the time at which it began, with nothing wrong and nothing logged."""
